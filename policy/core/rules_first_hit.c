@@ -1,0 +1,134 @@
+/*
+ * `semantics = first-hit`: what Postfix's own smtpd_sender_login_maps check does, to the letter
+ * (Postfix trivial-rewrite(8), mail_addr_find(3)): the sender is rewritten, looked up in Postfix's
+ * order, and the first key that has a row decides. Owners, globs, `!` and `@.` are plain text; A-
+ * and U-labels differ; a login has no address of its own.
+ *
+ * Pure. A FAILED look-up before the first hit decides: nobody knows whether it was the hit.
+ */
+#include "policy/core/decision_private.h"
+
+/* More than Postfix would ever do to an address of SENDER_MAX bytes is not needed to find its row.
+ */
+#define REWRITES_MAX 64
+
+static bool is_local(const struct decision *d, struct text raw_domain)
+{
+	char bytes[DOMAIN_MAX];
+	struct text domain;
+
+	if (!address_domain(d->settings->unicode, raw_domain, bytes, &domain))
+		return false;
+	if (text_equal(domain, d->settings->append_domain))
+		return true;
+	for (size_t i = 0; i < d->settings->local_domain_count; i++)
+		if (text_equal(d->settings->local_domains[i], domain))
+			return true;
+	return false;
+}
+
+/* "a@b." -> "a@b", but neither "a@b.." nor "a@.". */
+static struct text without_trailing_dot(struct text address)
+{
+	size_t len = address.len;
+
+	if (len > 2 && address.ptr[len - 1] == '.' && address.ptr[len - 2] != '.' &&
+		address.ptr[len - 2] != '@')
+		address.len--;
+	return address;
+}
+
+void first_hit_rewrite(struct decision *d)
+{
+	struct text local, domain;
+
+	for (unsigned i = 0; i < REWRITES_MAX; i++) {
+		char *out = d->reading_bytes[i % 2];
+		size_t len;
+
+		d->reading = without_trailing_dot(d->reading);
+		address_split(d->reading, &local, &domain);
+		if (domain.ptr && !is_local(d, domain))
+			return;
+		len = address_rewrite(d->reading, out);
+		if (len == 0)
+			return;
+		d->reading = (struct text){out, len};
+	}
+}
+
+/* Adds the key `local@domain`, or `local` where at is false, or `@domain` where local is empty. */
+static void add_literal(struct decision *d, struct text local, struct text domain, bool has_at)
+{
+	size_t index = d->candidate_count;
+	struct pattern *pattern = &d->literal[index];
+	char typed[SENDER_MAX + 1 + DOMAIN_MAX];
+	struct candidate *candidate;
+	size_t len = local.len + has_at + domain.len;
+
+	if (len > SENDER_MAX)
+		return;
+	memcpy(typed, local.ptr, local.len);
+	if (has_at)
+		typed[local.len] = '@';
+	if (domain.len)
+		memcpy(typed + local.len + has_at, domain.ptr, domain.len);
+	if (pattern_parse(d->settings->unicode, (struct text){typed, len}, pattern) != NULL)
+		return;
+	len = text_fold(d->settings->unicode, (struct text){typed, len}, false,
+		d->want_bytes[index], sizeof(d->want_bytes[index]));
+	if (len == 0)
+		return;
+	candidate = decision_add_candidate(d, pattern->kind);
+	candidate->domain = pattern->domain;
+	candidate->local = pattern->local;
+	candidate->want = (struct text){d->want_bytes[index], len};
+	candidate->literal = true;
+}
+
+void first_hit_candidates(struct decision *d)
+{
+	struct text local, domain;
+	size_t base;
+
+	address_split(d->reading, &local, &domain);
+	if (domain.ptr == NULL)
+		domain = d->settings->append_domain;
+	base = address_without_extension(local, d->settings->recipient_delimiter);
+	add_literal(d, local, domain, domain.len > 0);
+	if (base < local.len)
+		add_literal(d, text_head(local, base), domain, domain.len > 0);
+	if (domain.len == 0)
+		return;
+	if (is_local(d, domain)) {
+		add_literal(d, local, TEXT(""), false);
+		if (base < local.len)
+			add_literal(d, text_head(local, base), TEXT(""), false);
+	}
+	add_literal(d, TEXT(""), domain, true);
+}
+
+enum reason first_hit_judge(struct decision *d, const struct table_facts *facts)
+{
+	const struct table_fact *fact = &facts->facts[0];
+	enum owner_kind owner;
+	enum row_word word;
+
+	if (facts->count == 0)
+		return d->settings->unlisted_permit ? REASON_UNLISTED : REASON_NOT_OWNED;
+	if (fact->status != LOOKUP_FOUND)
+		return REASON_TABLE_DAMAGED;
+	decision_note_row(d, fact);
+	word = row_judge(&fact->row, d->now, &owner);
+	decision_set_row(d, fact, owner, word);
+	switch (word) {
+	case ROW_ALLOWS:
+		return REASON_ROW;
+	case ROW_ENDED:
+		return REASON_EXPIRED;
+	case ROW_DENIES:
+	case ROW_SILENT:
+		break;
+	}
+	return REASON_NOT_OWNED;
+}

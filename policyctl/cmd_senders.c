@@ -1,0 +1,202 @@
+/*
+ * `policyctl senders LOGIN`: what this login may use, in the table's order, and what is denied to
+ * it or has expired.
+ *
+ * Plain addresses are asked from the engine, because rows overrule one another; domains and globs
+ * stand as they are.
+ */
+#include <stdlib.h>
+
+#include "policyctl/arena.h"
+#include "policyctl/ask.h"
+#include "policyctl/listing.h"
+#include "policyctl/table.h"
+
+struct found {
+	enum pattern_kind kind;
+	struct text pattern, owner, comment;
+	struct expires expires;
+	bool deny;
+};
+
+struct senders {
+	struct ctl *ctl;
+	struct ask ask;
+	struct text login;
+	struct login canonical;
+	struct listing listing;
+	struct arena arena;
+	struct found *found;
+	size_t count, cap;
+	bool failed;
+};
+
+static const char *const names[2] = {"sender", "owner"};
+
+static bool owner_is(const struct senders *senders, struct text owner, bool *deny)
+{
+	const struct settings *settings = &senders->ctl->config->settings;
+	char folded[3 * OWNER_MAX];
+	enum owner_kind kind;
+	size_t len;
+
+	*deny = false;
+	if (settings->semantics == SEMANTICS_UNION)
+		return owner_matches(settings->unicode, owner, &senders->canonical, &kind, deny);
+	len = text_fold(settings->unicode, owner, false, folded, sizeof(folded));
+	return text_equal((struct text){folded, len}, senders->canonical.folded);
+}
+
+static bool on_pair(void *ctx, const struct pair *pair)
+{
+	struct senders *senders = ctx;
+	struct found new = {.kind = pair->kind, .expires = pair->entry.expires};
+
+	if (!owner_is(senders, pair->entry.owner, &new.deny))
+		return true;
+	new.pattern = arena_copy(&senders->arena, pair->entry.pattern);
+	new.owner = arena_copy(&senders->arena, pair->entry.owner);
+	new.comment = arena_copy(&senders->arena, pair->entry.comment);
+	if (!new.pattern.ptr || !new.owner.ptr || !new.comment.ptr ||
+		!array_reserve(
+			(void **)&senders->found, senders->count, &senders->cap, sizeof(new))) {
+		senders->failed = true;
+		return false;
+	}
+	senders->found[senders->count++] = new;
+	return true;
+}
+
+static enum reason reason_for(
+	const struct senders *senders, struct text sender, enum action *action)
+{
+	struct request request =
+		ask_request(&senders->ctl->config->settings, senders->login, sender);
+	struct session_answer answer;
+
+	session_ask(senders->ask.session, &request, senders->ctl->now, NULL, &answer);
+	*action = answer.verdict->action;
+	return answer.verdict->reason;
+}
+
+static void add_found(struct senders *senders, const struct found *found)
+{
+	bool has_ended = found->expires.until != 0 && found->expires.until <= senders->ctl->now;
+	struct listing_line line = {
+		.word = has_ended     ? "expired"
+			: found->deny ? "may not"
+				      : "may",
+		.allows = !has_ended && !found->deny,
+		.subject = found->pattern,
+		.row = found->owner,
+		.expires = found->expires,
+		.note = found->comment,
+	};
+	enum action action = ACTION_DUNNO;
+	enum reason reason = REASON_ROW;
+
+	if (line.allows && found->kind == PATTERN_EXACT)
+		reason = reason_for(senders, found->pattern, &action);
+	if (action != ACTION_DUNNO) {
+		line.word = "overruled";
+		line.allows = false;
+		line.note = text_of(reason_name(reason));
+	}
+	listing_add(&senders->listing, &line, names);
+}
+
+static void add_self(struct senders *senders)
+{
+	const struct listing_line line = {
+		.word = "may",
+		.allows = true,
+		.subject = senders->canonical.full,
+		.note = TEXT("its own address, with any extension (allow_self)"),
+	};
+	enum action action;
+
+	if (senders->canonical.domain.len > 0 &&
+		reason_for(senders, senders->canonical.full, &action) == REASON_SELF)
+		listing_add(&senders->listing, &line, names);
+}
+
+static bool scan(struct senders *senders)
+{
+	struct authz *authz = senders->ask.authz;
+	struct authz_meta meta;
+	bool good = false;
+
+	switch (authz_begin(authz, &meta)) {
+	case LOOKUP_FAILED:
+		complain("%s", authz_error(authz));
+		return false;
+	case LOOKUP_FOUND:
+		good = authz_scan(authz, on_pair, senders) == LOOKUP_FOUND;
+		break;
+	case LOOKUP_ABSENT:
+		good = true;
+		break;
+	}
+	if (!good)
+		complain("%s", authz_error(authz));
+	else if (senders->failed)
+		complain("out of memory");
+	authz_end(authz);
+	return good && !senders->failed;
+}
+
+static enum ctl_exit senders_run(struct senders *senders)
+{
+	if (!scan(senders) || !listing_init(&senders->listing, ctl_has(senders->ctl, FLAG_JSON)))
+		return CTL_UNKNOWN;
+	add_self(senders);
+	for (size_t i = 0; i < senders->count; i++)
+		add_found(senders, &senders->found[i]);
+	if (!listing_finish(&senders->listing))
+		return CTL_UNKNOWN;
+	if (senders->listing.allowed == 0 && !ctl_has(senders->ctl, FLAG_JSON))
+		puts("this login may use no sender");
+	return senders->listing.allowed > 0 ? CTL_YES : CTL_NO;
+}
+
+/* authz stays the caller's. */
+static enum ctl_exit senders_list(struct ctl *ctl, struct authz *authz)
+{
+	const struct settings *settings = &ctl->config->settings;
+	struct senders *senders = calloc(1, sizeof(*senders));
+	enum ctl_exit done = CTL_UNKNOWN;
+
+	if (!senders) {
+		complain("out of memory");
+		return done;
+	}
+	senders->ctl = ctl;
+	senders->login = text_of(ctl->args.operand[0]);
+	if (senders->login.len == 0 || !address_login(settings->unicode, senders->login,
+					       settings->login_realm, &senders->canonical)) {
+		complain("this is no login name: it is empty, over-long, or holds control bytes or "
+			 "invalid UTF-8");
+		done = CTL_NO;
+	} else if (ask_open_on(&senders->ask, ctl, authz)) {
+		senders->ask.authz = authz;
+		done = senders_run(senders);
+		session_free(senders->ask.session);
+	}
+	arena_drop(&senders->arena);
+	free(senders->found);
+	free(senders);
+	return done;
+}
+
+enum ctl_exit cmd_senders(struct ctl *ctl)
+{
+	bool none;
+	struct authz *authz = table_open_to_read(ctl->config, &none);
+	enum ctl_exit done;
+
+	if (!authz)
+		return none ? CTL_NO : CTL_UNKNOWN;
+	done = senders_list(ctl, authz);
+	table_close(authz);
+	return done;
+}

@@ -1,0 +1,186 @@
+/*
+ * Advice for each reason, see fix.h. Knows the table's text formats, not how the verdict was
+ * reached.
+ */
+#include "policyctl/fix.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "policyctl/import/import_key.h"
+#include "policyctl/import/import_write.h"
+
+#define MERGE      "policyctl load --merge FILE"
+#define MERGE_CSV  "policyctl load --format csv --merge FILE"
+#define DELETE_CSV "policyctl load --format csv --delete FILE"
+
+static const struct {
+	const char *advice, *command;
+} fixes[REASON_COUNT_] = {
+	[REASON_NULL_REFUSED] =
+		{"`null_sender = permit` in [match] lets logins send with the null sender", NULL},
+	[REASON_NOT_LOGGED_IN] =
+		{"the client has to log in (SASL); or `unauthenticated = permit` in [match]", NULL},
+	[REASON_BAD_SENDER] = {"this is no address that a row could name: correct the sender",
+		NULL},
+	[REASON_BAD_LOGIN] = {"this is no login name that a row could name: correct the login",
+		NULL},
+	[REASON_ROUTING_OPERATOR] = {"Postfix may turn this sender into another address; let the "
+				     "customer send without %, ! and quoted "
+				     "@, load a row for every reading, or set `routing = literal` "
+				     "in [match] if this Postfix leaves "
+				     "them alone",
+		NULL},
+	[REASON_NOT_OWNED] = {"to allow it, put this row into a file and load it", MERGE},
+	[REASON_DENIED_BY_ROW] =
+		{"a row denies this login by name, which beats every allow; to lift "
+		 "it, put this into a file and delete the rows",
+			DELETE_CSV},
+	[REASON_EXPIRED] = {"the row that allowed it has ended; to renew it, put this into a file, "
+			    "with a later "
+			    "day if wanted, and load it",
+		MERGE_CSV},
+	[REASON_NO_TABLE] = {"load a table", "policyctl load FILE"},
+	[REASON_TABLE_DAMAGED] = {"load the table again, or go back to the one before",
+		"policyctl load --force FILE, or policyctl rollback"},
+};
+
+/* A pattern that means exactly this address: `*` and `\` in the local part are escaped where they
+ * count. */
+static struct text pattern_for(const struct ctl *ctl, struct text sender, char *out)
+{
+	struct text local, domain;
+	size_t len = 0;
+
+	if (ctl->config->settings.semantics == SEMANTICS_FIRST_HIT)
+		return sender;
+	address_split(sender, &local, &domain);
+	for (size_t i = 0; i < local.len; i++) {
+		if (local.ptr[i] == '*' || local.ptr[i] == '\\')
+			out[len++] = '\\';
+		out[len++] = local.ptr[i];
+	}
+	memcpy(out + len, sender.ptr + local.len, sender.len - local.len);
+	return (struct text){out, len + sender.len - local.len};
+}
+
+static void row_to_allow(const struct ctl *ctl, struct text sender, FILE *out, struct fix *fix)
+{
+	char pattern[2 * SENDER_MAX], key[IMPORT_KEY_MAX];
+	struct row_entry entry = {.owner = ask_login(ctl->args.operand[0])};
+
+	entry.pattern = pattern_for(ctl, sender, pattern);
+	if (!import_postfix_refusal(&entry)) {
+		struct text external = import_key_external(entry.pattern, key);
+
+		fprintf(out, "%.*s  %.*s\n", TEXT_ARG(external), TEXT_ARG(entry.owner));
+		return;
+	}
+	fix->command = MERGE_CSV;
+	fputs(IMPORT_CSV_HEADER, out);
+	import_write_csv(out, &entry);
+}
+
+static void rows_that_say(
+	const struct rows *rows, enum rows_says says, bool keep_expires, FILE *out)
+{
+	fputs(IMPORT_CSV_HEADER, out);
+	for (size_t i = 0; i < rows->line_count; i++) {
+		const struct rows_line *line = &rows->lines[i];
+		const struct row_entry entry = {
+			.pattern = line->pattern,
+			.owner = line->owner,
+			.expires = keep_expires ? line->expires : (struct expires){0},
+			.comment = line->comment,
+		};
+
+		if (line->says == says && line->deny == (says == ROWS_DENIES) &&
+			(says == ROWS_ENDED || line->kind == OWNER_LOGIN))
+			import_write_csv(out, &entry);
+	}
+}
+
+/* An owner column with these would mean something else. */
+static bool is_plain_login(struct text login)
+{
+	return login.len > 0 && login.ptr[0] != '!' && login.ptr[0] != '@' &&
+	       !text_equal(login, TEXT("*"));
+}
+
+static bool is_denied_by_name(const struct rows *rows)
+{
+	for (size_t i = 0; i < rows->line_count; i++)
+		if (rows->lines[i].says == ROWS_DENIES && rows->lines[i].kind == OWNER_LOGIN)
+			return true;
+	return false;
+}
+
+/* A deny of everybody, or of a whole domain, stays: a named owner beats it within its row. */
+static void rows_to_except(const struct ctl *ctl, const struct rows *rows, FILE *out)
+{
+	fputs(IMPORT_CSV_HEADER, out);
+	for (size_t i = 0; i < rows->line_count; i++) {
+		const struct row_entry entry = {
+			.pattern = rows->lines[i].pattern,
+			.owner = ask_login(ctl->args.operand[0]),
+		};
+
+		if (rows->lines[i].says == ROWS_DENIES)
+			import_write_csv(out, &entry);
+	}
+}
+
+static void rows_to_lift(const struct ctl *ctl, const struct rows *rows, FILE *out, struct fix *fix)
+{
+	if (is_denied_by_name(rows)) {
+		rows_that_say(rows, ROWS_DENIES, true, out);
+		return;
+	}
+	fix->advice = "a row denies many logins, this one among them; to except this one, put this "
+		      "into a "
+		      "file and load it";
+	fix->command = MERGE_CSV;
+	rows_to_except(ctl, rows, out);
+}
+
+static void rows_write(const struct ctl *ctl, enum reason reason, const struct rows *rows,
+	struct text sender, FILE *out, struct fix *fix)
+{
+	if (reason == REASON_NOT_OWNED)
+		row_to_allow(ctl, sender, out, fix);
+	else if (reason == REASON_DENIED_BY_ROW)
+		rows_to_lift(ctl, rows, out, fix);
+	else
+		rows_that_say(rows, ROWS_ENDED, false, out);
+}
+
+struct fix fix_of(const struct ctl *ctl, const struct session_answer *answer,
+	const struct rows *rows, struct text sender)
+{
+	enum reason reason = answer->verdict->reason;
+	struct fix fix = {fixes[reason].advice, fixes[reason].command, NULL};
+	size_t len = 0;
+	FILE *out;
+
+	if (reason != REASON_NOT_OWNED && reason != REASON_DENIED_BY_ROW &&
+		reason != REASON_EXPIRED)
+		return fix;
+	if (reason == REASON_NOT_OWNED && (!is_plain_login(ask_login(ctl->args.operand[0])) ||
+						  sender.len > PATTERN_MAX / 2)) {
+		fix.advice = "no row can name exactly this login and sender: one of them means "
+			     "something else there";
+		fix.command = NULL;
+		return fix;
+	}
+	out = open_memstream(&fix.row, &len);
+	if (!out)
+		return fix;
+	rows_write(ctl, reason, rows, sender, out, &fix);
+	fclose(out);
+	return fix;
+}
+
+void fix_free(struct fix *fix)
+{
+	free(fix->row);
+}
