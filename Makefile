@@ -7,8 +7,8 @@
 
 VERSION = 0.1.0
 PREFIX = /usr/local
-SYSCONFDIR = /etc
 MANDIR = $(PREFIX)/share/man
+UNITDIR = $(PREFIX)/lib/systemd/system
 CC = gcc
 CFLAGS = -O2 -g
 PKG_CONFIG = pkg-config
@@ -93,7 +93,7 @@ build/fuzzers/fuzz_%: tests/fuzz/fuzz_%.c $(POLICY_SOURCES) $(IMPORT_SOURCES)
 		-fno-sanitize-recover=all -o $@ $< $(POLICY_SOURCES) $(IMPORT_SOURCES) $(LIBS)
 
 .PHONY: deps check-deps run check test-programs unit decisions corpus sanitize layers blackbox postfix-tests
-deps:
+deps: ## installs what policyd is built from
 	@.ci/install-packages $(RUN_PACKAGES)
 
 check-deps:
@@ -156,15 +156,21 @@ fuzz: ## every fuzz target for FUZZ_SECONDS (60) each
 	@$(MAKE) --no-print-directory $(FUZZERS)
 	@tests/run-fuzzers $(or $(FUZZ_SECONDS),60) $(FUZZERS)
 
-install: all ## into DESTDIR/PREFIX; the configuration is not overwritten
+install: all ## into DESTDIR/PREFIX (/usr/local); /etc/policyd/policyd.ini is not overwritten
 	install -D -m 755 $(BUILD)/policyd $(DESTDIR)$(PREFIX)/sbin/policyd
 	install -D -m 755 $(BUILD)/policyctl $(DESTDIR)$(PREFIX)/sbin/policyctl
 	install -D -m 755 contrib/postfix/check-postfix $(DESTDIR)$(PREFIX)/sbin/policyd-check-postfix
 	install -D -m 644 man/policyd.8 $(DESTDIR)$(MANDIR)/man8/policyd.8
 	install -D -m 644 man/policyctl.8 $(DESTDIR)$(MANDIR)/man8/policyctl.8
 	install -D -m 644 man/policyd.ini.5 $(DESTDIR)$(MANDIR)/man5/policyd.ini.5
-	test -e $(DESTDIR)$(SYSCONFDIR)/policyd/policyd.ini || \
-		install -D -m 644 policyd.ini $(DESTDIR)$(SYSCONFDIR)/policyd/policyd.ini
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/policyd README.md policyd.ini \
+		contrib/postfix/main.cf.fragment contrib/postfix/master.cf.fragment
+	install -D -m 644 contrib/systemd/policyd.socket $(DESTDIR)$(UNITDIR)/policyd.socket
+	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' contrib/systemd/policyd.service >$(DESTDIR)$(UNITDIR)/policyd.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/policyd.service
+	install -D -m 644 contrib/systemd/policyd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/policyd.conf
+	test -e $(DESTDIR)/etc/policyd/policyd.ini || \
+		install -D -m 644 policyd.ini $(DESTDIR)/etc/policyd/policyd.ini
 
 clean: ## removes build/
 	rm -rf build

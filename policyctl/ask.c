@@ -55,7 +55,11 @@ struct text ask_login(const char *argument)
 
 struct text ask_sender(const char *argument)
 {
-	return strcmp(argument, "<>") == 0 ? TEXT("") : text_of(argument);
+	struct text sender = text_of(argument);
+
+	if (sender.len >= 2 && sender.ptr[0] == '<' && sender.ptr[sender.len - 1] == '>')
+		return (struct text){sender.ptr + 1, sender.len - 2};
+	return sender;
 }
 
 /* RCPT as Postfix's default has it, else whatever state is looked at. */

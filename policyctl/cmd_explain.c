@@ -180,7 +180,7 @@ static void print_text(const struct explain *explain)
 		at += line.len + (at[line.len] == '\n');
 	}
 	if (fix->command)
-		printf("          %s\n", fix->command);
+		print_line("", text_of(fix->command));
 }
 
 static void write_rows(const struct explain *explain, struct json *json)
@@ -266,7 +266,7 @@ static bool explain_run(struct explain *explain)
 	if (explain->ask.authz && explain->readings > 0 &&
 		!rows_collect(&explain->rows, explain->ctl, explain->ask.authz, &question))
 		return false;
-	explain->fix = fix_of(explain->ctl, &explain->answer, &explain->rows, explain->sender);
+	explain->fix = fix_of(explain->ctl, &explain->answer, &explain->rows);
 	return true;
 }
 

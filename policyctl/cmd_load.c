@@ -83,7 +83,7 @@ static bool refuses_loss(const struct load *load)
 
 	if (ctl_has(load->ctl, FLAG_FORCE))
 		return false;
-	if (after == 0 && !ctl_has(load->ctl, FLAG_MERGE)) {
+	if (after == 0 && (load->state == TABLE_EMPTY || !ctl_has(load->ctl, FLAG_MERGE))) {
 		complain("refused: the table would be empty and nobody could send; " SHRINK_RULE);
 		return true;
 	}
@@ -103,7 +103,7 @@ static enum ctl_exit replace(struct load *load)
 	load->delta = (struct authz_delta){.added = pairs_count(pairs)};
 	if (load->state == TABLE_BROKEN && !ctl_has(load->ctl, FLAG_FORCE)) {
 		complain("refused: the table in force cannot be compared with; say --force to "
-			 "replace it");
+			 "replace it (a file that is cut short has to be moved away first)");
 		return CTL_NO;
 	}
 	if (load->state == TABLE_READY &&
@@ -177,9 +177,7 @@ static void print_text(const struct load *load)
 	else if (load->is_unchanged)
 		puts("the table says exactly this already: nothing was written");
 	if (!ctl_has(load->ctl, FLAG_DRY_RUN))
-		printf("the table holds %llu rows: %llu senders in %llu domains\n",
-			(unsigned long long)totals.rows, (unsigned long long)totals.patterns,
-			(unsigned long long)totals.domains);
+		totals_print(&totals);
 }
 
 static void print_json(struct load *load, enum ctl_exit done)

@@ -12,9 +12,9 @@ static void print(
 
 	if (!ctl_has(ctl, FLAG_JSON)) {
 		totals_print_delta(delta);
-		printf("the table holds %llu rows again; `policyctl rollback` once more undoes "
+		printf("the table holds %llu row%s again; `policyctl rollback` once more undoes "
 		       "this\n",
-			(unsigned long long)totals->rows);
+			(unsigned long long)totals->rows, plural(totals->rows));
 		return;
 	}
 	json_open(&json, NULL, '{');

@@ -171,11 +171,14 @@ static enum ctl_exit senders_list(struct ctl *ctl, struct authz *authz)
 		return done;
 	}
 	senders->ctl = ctl;
-	senders->login = text_of(ctl->args.operand[0]);
+	senders->login = ask_login(ctl->args.operand[0]);
 	if (senders->login.len == 0 || !address_login(settings->unicode, senders->login,
 					       settings->login_realm, &senders->canonical)) {
-		complain("this is no login name: it is empty, over-long, or holds control bytes or "
-			 "invalid UTF-8");
+		complain(senders->login.len == 0
+				 ? "`-` is nobody, and rows are about logins; `unauthenticated` in "
+				   "[match] says what nobody may use"
+				 : "this is no login name: it is over-long, or holds control bytes "
+				   "or invalid UTF-8");
 		done = CTL_NO;
 	} else if (ask_open_on(&senders->ask, ctl, authz)) {
 		senders->ask.authz = authz;

@@ -92,8 +92,8 @@ static void print_rollback(const struct status *status)
 	char at[32];
 
 	if (before)
-		printf("rollback   possible, to %" PRIu64 " rows loaded %s\n", before->pairs,
-			time_format(before->loaded_at, at));
+		printf("rollback   possible, to %" PRIu64 " row%s loaded %s\n", before->pairs,
+			plural(before->pairs), time_format(before->loaded_at, at));
 	else if (status->meta.undo == UNDO_LIST)
 		puts("rollback   possible, takes back the last merge");
 	else
@@ -109,8 +109,8 @@ static void print_text(const struct status *status)
 	printf("table      %s/table\n", status->ctl->config->state_dir);
 	if (status->is_loaded) {
 		printf("rows       %" PRIu64 "\n", totals.rows);
-		printf("senders    %" PRIu64 " in %" PRIu64 " domains\n", totals.patterns,
-			totals.domains);
+		printf("senders    %" PRIu64 " in %" PRIu64 " domain%s\n", totals.patterns,
+			totals.domains, plural(totals.domains));
 		printf("digest     %016" PRIx64 "\n", now->digest);
 		printf("loaded     %s\n", time_format(now->loaded_at, at));
 		print_rollback(status);
@@ -122,7 +122,8 @@ static void print_text(const struct status *status)
 		map_percent(status) > MAP_WARNING_PERCENT
 			? ": raise table_max_mb and restart policyd"
 			: "");
-	printf("readers    %u slots taken so far\n", status->reader_slots);
+	printf("readers    %u slot%s taken so far\n", status->reader_slots,
+		plural(status->reader_slots));
 	printf("writer     %s\n", status->is_locked ? status->holder : "none");
 }
 

@@ -34,6 +34,7 @@ struct args {
 
 struct ctl {
 	const struct config *config;
+	const struct config_source *source; /* what config was read from: -c and -o */
 	struct args args;
 	int input; /* of commands that read FILE; opened before privileges were dropped */
 	const char *input_name; /* for messages: "-" reads "standard input" */

@@ -4,15 +4,24 @@
  */
 #include "policyctl/fix.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "policyctl/import/import_key.h"
 #include "policyctl/import/import_write.h"
 
-#define MERGE      "policyctl load --merge FILE"
-#define MERGE_CSV  "policyctl load --format csv --merge FILE"
-#define DELETE_CSV "policyctl load --format csv --delete FILE"
+#define MERGE      "load --merge FILE"
+#define MERGE_CSV  "load --format csv --merge FILE"
+#define DELETE_CSV "load --format csv --delete FILE"
+
+/* The advice as it is put together. */
+struct draft {
+	const struct ctl *ctl;
+	const struct rows *rows;
+	const char *advice, *command; /* command: policyctl's, or NULL */
+	FILE *out;                    /* of the lines to write to a file */
+};
 
 static const struct {
 	const char *advice, *command;
@@ -40,9 +49,10 @@ static const struct {
 			    "with a later "
 			    "day if wanted, and load it",
 		MERGE_CSV},
-	[REASON_NO_TABLE] = {"load a table", "policyctl load FILE"},
-	[REASON_TABLE_DAMAGED] = {"load the table again, or go back to the one before",
-		"policyctl load --force FILE, or policyctl rollback"},
+	[REASON_NO_TABLE] = {"load a table", "load FILE"},
+	[REASON_TABLE_DAMAGED] = {"load the table again (or go back to the one before: `policyctl "
+				  "rollback`)",
+		"load --force FILE"},
 };
 
 /* A pattern that means exactly this address: `*` and `\` in the local part are escaped where they
@@ -64,27 +74,29 @@ static struct text pattern_for(const struct ctl *ctl, struct text sender, char *
 	return (struct text){out, len + sender.len - local.len};
 }
 
-static void row_to_allow(const struct ctl *ctl, struct text sender, FILE *out, struct fix *fix)
+static void row_to_allow(struct draft *draft)
 {
+	const struct ctl *ctl = draft->ctl;
 	char pattern[2 * SENDER_MAX], key[IMPORT_KEY_MAX];
 	struct row_entry entry = {.owner = ask_login(ctl->args.operand[0])};
 
-	entry.pattern = pattern_for(ctl, sender, pattern);
+	entry.pattern = pattern_for(ctl, draft->rows->address, pattern);
 	if (!import_postfix_refusal(&entry)) {
 		struct text external = import_key_external(entry.pattern, key);
 
-		fprintf(out, "%.*s  %.*s\n", TEXT_ARG(external), TEXT_ARG(entry.owner));
+		fprintf(draft->out, "%.*s  %.*s\n", TEXT_ARG(external), TEXT_ARG(entry.owner));
 		return;
 	}
-	fix->command = MERGE_CSV;
-	fputs(IMPORT_CSV_HEADER, out);
-	import_write_csv(out, &entry);
+	draft->command = MERGE_CSV;
+	fputs(IMPORT_CSV_HEADER, draft->out);
+	import_write_csv(draft->out, &entry);
 }
 
-static void rows_that_say(
-	const struct rows *rows, enum rows_says says, bool keep_expires, FILE *out)
+static void rows_that_say(const struct draft *draft, enum rows_says says, bool keep_expires)
 {
-	fputs(IMPORT_CSV_HEADER, out);
+	const struct rows *rows = draft->rows;
+
+	fputs(IMPORT_CSV_HEADER, draft->out);
 	for (size_t i = 0; i < rows->line_count; i++) {
 		const struct rows_line *line = &rows->lines[i];
 		const struct row_entry entry = {
@@ -96,7 +108,7 @@ static void rows_that_say(
 
 		if (line->says == says && line->deny == (says == ROWS_DENIES) &&
 			(says == ROWS_ENDED || line->kind == OWNER_LOGIN))
-			import_write_csv(out, &entry);
+			import_write_csv(draft->out, &entry);
 	}
 }
 
@@ -116,71 +128,121 @@ static bool is_denied_by_name(const struct rows *rows)
 }
 
 /* A deny of everybody, or of a whole domain, stays: a named owner beats it within its row. */
-static void rows_to_except(const struct ctl *ctl, const struct rows *rows, FILE *out)
+static void rows_to_except(const struct draft *draft)
 {
-	fputs(IMPORT_CSV_HEADER, out);
+	const struct rows *rows = draft->rows;
+
+	fputs(IMPORT_CSV_HEADER, draft->out);
 	for (size_t i = 0; i < rows->line_count; i++) {
 		const struct row_entry entry = {
 			.pattern = rows->lines[i].pattern,
-			.owner = ask_login(ctl->args.operand[0]),
+			.owner = ask_login(draft->ctl->args.operand[0]),
 		};
 
 		if (rows->lines[i].says == ROWS_DENIES)
-			import_write_csv(out, &entry);
+			import_write_csv(draft->out, &entry);
 	}
 }
 
-static void rows_to_lift(const struct ctl *ctl, const struct rows *rows, FILE *out, struct fix *fix)
+static void rows_to_lift(struct draft *draft)
 {
-	if (is_denied_by_name(rows)) {
-		rows_that_say(rows, ROWS_DENIES, true, out);
+	if (is_denied_by_name(draft->rows)) {
+		rows_that_say(draft, ROWS_DENIES, true);
 		return;
 	}
-	fix->advice = "a row denies many logins, this one among them; to except this one, put this "
-		      "into a "
-		      "file and load it";
-	fix->command = MERGE_CSV;
-	rows_to_except(ctl, rows, out);
+	draft->advice = "a row denies many logins, this one among them; to except this one, put "
+			"this into a file and load it";
+	draft->command = MERGE_CSV;
+	rows_to_except(draft);
 }
 
-static void rows_write(const struct ctl *ctl, enum reason reason, const struct rows *rows,
-	struct text sender, FILE *out, struct fix *fix)
+static void rows_write(struct draft *draft, enum reason reason)
 {
 	if (reason == REASON_NOT_OWNED)
-		row_to_allow(ctl, sender, out, fix);
+		row_to_allow(draft);
 	else if (reason == REASON_DENIED_BY_ROW)
-		rows_to_lift(ctl, rows, out, fix);
+		rows_to_lift(draft);
 	else
-		rows_that_say(rows, ROWS_ENDED, false, out);
+		rows_that_say(draft, ROWS_ENDED, false);
 }
 
-struct fix fix_of(const struct ctl *ctl, const struct session_answer *answer,
-	const struct rows *rows, struct text sender)
+/* As a shell wants it. */
+static void write_word(FILE *out, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_@%+=:,./-";
+
+	if (word[0] && word[strspn(word, plain)] == '\0') {
+		fputs(word, out);
+		return;
+	}
+	putc('\'', out);
+	for (; *word; word++) {
+		if (*word == '\'')
+			fputs("'\\'", out);
+		putc(*word, out);
+	}
+	putc('\'', out);
+}
+
+/* As this policyctl was called, with its -c and -o, so that it is about the same table. */
+static char *command_format(const struct draft *draft)
+{
+	const struct config_source *source = draft->ctl->source;
+	char *command = NULL;
+	size_t len = 0;
+	FILE *out = draft->command ? open_memstream(&command, &len) : NULL;
+
+	if (!out)
+		return NULL;
+	write_word(out, program_invocation_name);
+	if (source->path) {
+		fputs(" -c ", out);
+		write_word(out, source->path);
+	}
+	for (size_t i = 0; i < source->override_count; i++) {
+		fputs(" -o ", out);
+		write_word(out, source->overrides[i]);
+	}
+	fprintf(out, " %s", draft->command);
+	fclose(out);
+	return command;
+}
+
+static bool can_be_named(const struct draft *draft)
+{
+	return is_plain_login(ask_login(draft->ctl->args.operand[0])) &&
+	       draft->rows->address.len > 0 && draft->rows->address.len <= PATTERN_MAX / 2;
+}
+
+struct fix fix_of(
+	const struct ctl *ctl, const struct session_answer *answer, const struct rows *rows)
 {
 	enum reason reason = answer->verdict->reason;
-	struct fix fix = {fixes[reason].advice, fixes[reason].command, NULL};
+	struct draft draft = {ctl, rows, fixes[reason].advice, fixes[reason].command, NULL};
+	bool wants_rows = reason == REASON_NOT_OWNED || reason == REASON_DENIED_BY_ROW ||
+			  reason == REASON_EXPIRED;
+	struct fix fix = {0};
 	size_t len = 0;
-	FILE *out;
 
-	if (reason != REASON_NOT_OWNED && reason != REASON_DENIED_BY_ROW &&
-		reason != REASON_EXPIRED)
-		return fix;
-	if (reason == REASON_NOT_OWNED && (!is_plain_login(ask_login(ctl->args.operand[0])) ||
-						  sender.len > PATTERN_MAX / 2)) {
-		fix.advice = "no row can name exactly this login and sender: one of them means "
-			     "something else there";
-		fix.command = NULL;
-		return fix;
+	if (reason == REASON_NOT_OWNED && !can_be_named(&draft)) {
+		draft.advice = "no row can name exactly this login and sender: one of them means "
+			       "something else there";
+		draft.command = NULL;
+	} else if (wants_rows) {
+		draft.out = open_memstream(&fix.row, &len);
+		if (draft.out) {
+			rows_write(&draft, reason);
+			fclose(draft.out);
+		}
 	}
-	out = open_memstream(&fix.row, &len);
-	if (!out)
-		return fix;
-	rows_write(ctl, reason, rows, sender, out, &fix);
-	fclose(out);
+	fix.advice = draft.advice;
+	fix.command = command_format(&draft);
 	return fix;
 }
 
 void fix_free(struct fix *fix)
 {
+	free(fix->command);
 	free(fix->row);
 }

@@ -9,13 +9,12 @@
 
 struct fix {
 	const char *advice; /* NULL: nothing is wrong */
-	const char
-		*command; /* what to give `row` to, or to run where there is no row; may be NULL */
-	char *row;        /* lines to write to a file for it; NULL: none */
+	char *command; /* what to give `row` to, or to run where there is no row; may be NULL */
+	char *row;     /* lines to write to a file for it; NULL: none */
 };
 
-struct fix fix_of(const struct ctl *ctl, const struct session_answer *answer,
-	const struct rows *rows, struct text sender);
+struct fix fix_of(
+	const struct ctl *ctl, const struct session_answer *answer, const struct rows *rows);
 void fix_free(struct fix *fix);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -20,7 +21,7 @@
 enum { OVERRIDES_MAX = 64, NAME_MAX_COMPARED = 32 };
 
 struct command {
-	const char *name, *synopsis, *summary;
+	const char *name, *synopsis, *summary; /* a synopsis begins with a blank */
 	enum ctl_exit (*run)(struct ctl *ctl);
 	unsigned flags; /* that it takes */
 	size_t operands;
@@ -29,23 +30,23 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"load", "[--format postfix|csv|jsonl] [--merge|--delete] [--dry-run] [--force] FILE|-",
+	{"load", " [--format postfix|csv|jsonl] [--merge|--delete] [--dry-run] [--force] FILE|-",
 		"make FILE the table, or merge it in, or delete its rows", cmd_load,
 		FLAG_FORMAT | FLAG_JSON | FLAG_MERGE | FLAG_DELETE | FLAG_DRY_RUN | FLAG_FORCE, 1,
 		true, true},
-	{"dump", "[--format postfix|csv|jsonl]", "print the table as load reads it", cmd_dump,
+	{"dump", " [--format postfix|csv|jsonl]", "print the table as load reads it", cmd_dump,
 		FLAG_FORMAT | FLAG_JSON, 0, false, false},
-	{"diff", "[--format postfix|csv|jsonl] FILE|-", "what a load of FILE would change",
+	{"diff", " [--format postfix|csv|jsonl] FILE|-", "what a load of FILE would change",
 		cmd_diff, FLAG_FORMAT | FLAG_JSON, 1, true, false},
 	{"rollback", "", "back to the table before the last load", cmd_rollback, FLAG_JSON, 0,
 		false, true},
-	{"check", "LOGIN SENDER", "the answer Postfix would get (LOGIN `-`: nobody)", cmd_check,
+	{"check", " LOGIN SENDER", "the answer Postfix would get (LOGIN `-`: nobody)", cmd_check,
 		FLAG_JSON, 2, false, false},
-	{"explain", "LOGIN SENDER", "every step and row behind that answer, and what to do",
+	{"explain", " LOGIN SENDER", "every step and row behind that answer, and what to do",
 		cmd_explain, FLAG_JSON, 2, false, false},
-	{"who", "SENDER", "who may use this sender", cmd_who, FLAG_JSON, 1, false, false},
-	{"senders", "LOGIN", "what this login may use", cmd_senders, FLAG_JSON, 1, false, false},
-	{"replay", "FILE|-", "answer a transcript of policy requests", cmd_replay, FLAG_JSON, 1,
+	{"who", " SENDER", "who may use this sender", cmd_who, FLAG_JSON, 1, false, false},
+	{"senders", " LOGIN", "what this login may use", cmd_senders, FLAG_JSON, 1, false, false},
+	{"replay", " FILE|-", "answer a transcript of policy requests", cmd_replay, FLAG_JSON, 1,
 		true, false},
 	{"status", "", "the table in force, its file, who is writing", cmd_status, FLAG_JSON, 0,
 		false, false},
@@ -77,8 +78,8 @@ static void print_help(void)
 
 static void print_command_help(const struct command *command)
 {
-	printf("usage: policyctl %s%s%s [--json]\n%s\n", command->name,
-		command->synopsis[0] ? " " : "", command->synopsis, command->summary);
+	printf("usage: policyctl %s%s [--json]\n%s\n", command->name, command->synopsis,
+		command->summary);
 }
 
 /* Levenshtein distance, of names up to NAME_MAX_COMPARED bytes. */
@@ -154,8 +155,8 @@ static unsigned flag_find(const struct command *command, const char *name)
 		complain("%s takes no option %s; did you mean %s?", command->name, escaped,
 			flag_names[nearest].name);
 	else
-		complain("%s takes no option %s; usage: policyctl %s %s", command->name, escaped,
-			command->name, command->synopsis);
+		complain("%s takes no option %s; usage: policyctl %s%s [--json]", command->name,
+			escaped, command->name, command->synopsis);
 	return 0;
 }
 
@@ -208,7 +209,7 @@ static bool args_parse(const struct command *command, char **argv, struct args *
 			break;
 	}
 	if (args->operands != command->operands) {
-		complain("usage: policyctl %s %s", command->name, command->synopsis);
+		complain("usage: policyctl %s%s [--json]", command->name, command->synopsis);
 		return false;
 	}
 	if ((args->flags & FLAG_MERGE) && (args->flags & FLAG_DELETE)) {
@@ -259,6 +260,7 @@ static enum ctl_exit command_run(
 	if (config_read(&config, source) != ERR_OK)
 		return CTL_UNKNOWN;
 	ctl->config = config;
+	ctl->source = source;
 	ctl->now = (int64_t)time(NULL);
 	if ((!command->reads_file || input_open(ctl)) && privilege_enter(config, makes_state))
 		done = command->run(ctl);
@@ -334,7 +336,24 @@ static enum ctl_exit run(int argc, char **argv)
 	return command_line(argv + optind, &source);
 }
 
+/* LMDB reads and writes the table through a mapping: where the file is shorter than it says, or the
+ * disk cannot read, there is no error to return. */
+static void on_sigbus(int signal_number)
+{
+	static const char sentence[] =
+		"policyctl: the table's file is cut short, or its disk fails: move the folder "
+		"`table` in state_dir away and load the table again\n";
+
+	(void)signal_number;
+	if (write(STDERR_FILENO, sentence, sizeof(sentence) - 1) < 0)
+		_exit(CTL_UNKNOWN);
+	_exit(CTL_UNKNOWN);
+}
+
 int main(int argc, char **argv)
 {
+	const struct sigaction on_bus = {.sa_handler = on_sigbus};
+
+	sigaction(SIGBUS, &on_bus, NULL);
 	return (int)run(argc, argv);
 }

@@ -120,7 +120,12 @@ static void complain_no_access(const struct config *config)
 		owner = getpwuid(dir.st_uid);
 	if (owner)
 		name = owner->pw_name;
-	if (name[0])
+	if (owner && config->user[0] && strcmp(name, config->user) != 0)
+		complain("%s belongs to user %s, but [policyd] user is %s; correct that, or give "
+			 "the "
+			 "folder away with `chown -R %s %s`",
+			config->state_dir, name, config->user, config->user, config->state_dir);
+	else if (name[0])
 		complain("%s belongs to user %s; run this as root or as that user (sudo -u %s "
 			 "policyctl ...)",
 			config->state_dir, name, name);

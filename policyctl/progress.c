@@ -33,7 +33,7 @@ void progress_tick(struct progress *progress, uint64_t done, uint64_t of)
 
 void progress_clear(struct progress *progress)
 {
-	if (progress->drawn == NOTHING_DRAWN)
+	if (!progress->is_shown || progress->drawn == NOTHING_DRAWN)
 		return;
 	fputs("\r\033[K", stderr);
 	progress->drawn = NOTHING_DRAWN;

@@ -71,6 +71,32 @@ static bool key_add(struct search *search, const struct candidate *candidate)
 	return key->text.ptr != NULL;
 }
 
+/* In first-hit the address after Postfix's rewriting, the first that is looked up. */
+static bool address_set(struct search *search, struct text raw)
+{
+	const struct settings *settings = &search->ctl->config->settings;
+	const struct candidate *first = search->decision->candidates;
+	struct text parts[3] = {raw, {0}, {0}};
+	struct text local, domain;
+	char bytes[SENDER_MAX + 2 + DOMAIN_MAX];
+	size_t len = 0;
+
+	if (settings->semantics == SEMANTICS_FIRST_HIT && search->decision->candidate_count > 0)
+		parts[0] = first->want;
+	address_split(parts[0], &local, &domain);
+	if (!domain.ptr && settings->append_domain.len > 0) {
+		parts[1] = TEXT("@");
+		parts[2] = settings->append_domain;
+	}
+	for (size_t i = 0; i < 3; i++) {
+		if (parts[i].len > 0)
+			memcpy(bytes + len, parts[i].ptr, parts[i].len);
+		len += parts[i].len;
+	}
+	search->rows->address = arena_copy(&search->rows->arena, (struct text){bytes, len});
+	return search->rows->address.ptr != NULL;
+}
+
 /* The keys of one reading, asked from the decision. */
 static bool reading_add(struct search *search, struct text raw)
 {
@@ -90,6 +116,8 @@ static bool reading_add(struct search *search, struct text raw)
 	if (decision_start(search->decision, &settings, &request, search->ctl->now, NULL) !=
 		NEED_TABLE)
 		return true;
+	if (rows->reading_count == 1 && !address_set(search, raw))
+		return false;
 	for (size_t i = 0; i < search->decision->candidate_count; i++)
 		if (!key_add(search, &search->decision->candidates[i]))
 			return false;
@@ -98,12 +126,13 @@ static bool reading_add(struct search *search, struct text raw)
 
 static bool glob_fits(const struct search *search, const struct pair *pair, size_t index)
 {
+	const struct candidate *candidate = &search->decision->candidates[index];
 	struct pattern pattern;
 
 	return pattern_parse(search->ctl->config->settings.unicode, pair->entry.pattern,
 		       &pattern) == NULL &&
 	       pattern.kind == PATTERN_GLOB &&
-	       glob_matches(pattern.local, search->decision->candidates[index].local);
+	       glob_matches_sender(pattern.local, candidate->local, candidate->base_len);
 }
 
 static bool key_fits(const struct search *search, const struct pair *pair, size_t index)
@@ -130,6 +159,7 @@ static bool entry_judge(
 	size_t len = row_entry_encode(&pair->entry, NULL, bytes, sizeof(bytes));
 
 	question.want = candidate->want;
+	question.want_base_len = candidate->want_base_len;
 	question.is_glob = candidate->kind == PATTERN_GLOB && !candidate->literal;
 	if (search->login.len == 0)
 		question.login = NULL;

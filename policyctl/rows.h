@@ -46,6 +46,7 @@ struct rows {
 	struct rows_key *keys;
 	struct rows_line *lines; /* in the order of keys */
 	struct text *readings;   /* the sender and what Postfix may make of it */
+	struct text address;     /* what a row has to name for this sender alone; empty: nothing */
 	size_t key_count, key_cap, line_count, line_cap, reading_count, reading_cap;
 };
 

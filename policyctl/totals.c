@@ -5,6 +5,11 @@
 
 typedef unsigned long long count;
 
+const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 struct totals totals_of(const struct generation *generation)
 {
 	struct totals totals = {.rows = generation->pairs, .domains = generation->domains};
@@ -37,8 +42,15 @@ bool totals_read(struct authz *authz, struct totals *out)
 void totals_print_delta(const struct authz_delta *delta)
 {
 	printf("%llu row%s added, %llu removed, %llu updated, %llu kept\n", (count)delta->added,
-		delta->added == 1 ? "" : "s", (count)delta->removed, (count)delta->updated,
+		plural(delta->added), (count)delta->removed, (count)delta->updated,
 		(count)delta->kept);
+}
+
+void totals_print(const struct totals *totals)
+{
+	printf("the table holds %llu row%s: %llu sender%s in %llu domain%s\n", (count)totals->rows,
+		plural(totals->rows), (count)totals->patterns, plural(totals->patterns),
+		(count)totals->domains, plural(totals->domains));
 }
 
 void totals_write_delta(struct json *json, const struct authz_delta *delta)

@@ -4,6 +4,7 @@
 #include "policyd/privileges.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
@@ -74,6 +75,21 @@ enum err identity_resolve(const struct config *config, struct log *log, struct i
 	return err;
 }
 
+/* By descriptor: whoever may write to the parent folder could put a link in its place meanwhile. */
+static bool give_folder(const struct identity *identity, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int failed, error;
+
+	if (fd < 0)
+		return false;
+	failed = fchown(fd, identity->uid, identity->gid);
+	error = errno;
+	close(fd);
+	errno = error;
+	return !failed;
+}
+
 enum err identity_make_state_dir(
 	const struct identity *identity, const char *state_dir, struct log *log)
 {
@@ -87,7 +103,7 @@ enum err identity_make_state_dir(
 			state_dir);
 		return ERR_IO;
 	}
-	if (identity->is_switching && chown(state_dir, identity->uid, identity->gid) != 0) {
+	if (identity->is_switching && !give_folder(identity, state_dir)) {
 		log_event(log, LOG_LEVEL_ERROR, "cannot give state_dir %s to %s: %m", state_dir,
 			identity->user);
 		return ERR_IO;
@@ -116,8 +132,16 @@ enum err identity_assume(const struct identity *identity, struct log *log)
 enum err identity_check_state_dir(const char *state_dir, struct log *log)
 {
 	struct stat st;
-	if (stat(state_dir, &st) == 0 && !S_ISDIR(st.st_mode)) {
+	bool is_there = stat(state_dir, &st) == 0;
+	if (is_there && !S_ISDIR(st.st_mode)) {
 		log_event(log, LOG_LEVEL_ERROR, "state_dir %s is not a folder", state_dir);
+		return ERR_INVALID;
+	}
+	if (is_there && (st.st_mode & (S_IWGRP | S_IWOTH))) {
+		log_event(log, LOG_LEVEL_ERROR,
+			"state_dir %s may be written by others than its owner, who could put "
+			"another table there: chmod 0700 %s",
+			state_dir, state_dir);
 		return ERR_INVALID;
 	}
 	if (access(state_dir, R_OK | W_OK | X_OK) == 0)

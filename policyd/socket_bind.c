@@ -4,6 +4,7 @@
 #include "policyd/socket_bind.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -110,14 +111,23 @@ static enum err binding_give_file(struct binding *binding)
 	const struct identity *identity = binding->identity;
 	const char *path = binding_path(binding);
 	struct stat st;
-	if (lstat(path, &st) != 0)
-		return binding_fail(binding, "cannot look at its file");
+	/* By descriptor: whoever may write to the folder could put another file there meanwhile. */
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode)) {
+		enum err err = binding_fail(binding, "cannot look at its file");
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
 	binding->bound->dev = st.st_dev;
 	binding->bound->ino = st.st_ino;
-	if (st.st_uid == identity->uid && st.st_gid == identity->socket_gid)
+	bool is_given = (st.st_uid == identity->uid && st.st_gid == identity->socket_gid) ||
+			fchownat(fd, "", identity->uid, identity->socket_gid, AT_EMPTY_PATH) == 0;
+	int error = errno;
+	close(fd);
+	if (is_given)
 		return ERR_OK;
-	if (lchown(path, identity->uid, identity->socket_gid) == 0)
-		return ERR_OK;
+	errno = error;
 	log_event(binding->log, LOG_LEVEL_ERROR,
 		"%s: cannot give the socket to group %lu (socket_group): %m; start as root, or "
 		"make the "

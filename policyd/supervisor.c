@@ -8,9 +8,11 @@
 #include "policyd/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,6 +58,26 @@ static void supervisor_configure_log(struct supervisor *supervisor)
 	const struct config *config = supervisor->config;
 	log_init(&supervisor->log, config->log_target, config->log_format, config->log_level,
 		"supervisor");
+}
+
+/* A reader of the log that stands still must not hold up answers: lines are dropped and counted
+ * instead. A pipe or terminal is opened anew, because its flags belong to others, too. */
+static void supervisor_unblock_stderr(void)
+{
+	struct stat st;
+	if (fstat(STDERR_FILENO, &st) != 0)
+		return;
+	if (S_ISSOCK(st.st_mode)) {
+		(void)fcntl(STDERR_FILENO, F_SETFL, O_RDWR | O_NONBLOCK);
+		return;
+	}
+	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+		return;
+	int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	(void)dup2(fd, STDERR_FILENO);
+	close(fd);
 }
 
 /* More connections than the default limit allows are normal. The hard limit is the administrator's
@@ -176,9 +198,9 @@ static void supervisor_announce(struct supervisor *supervisor)
 	supervisor->is_announced = true;
 	supervisor_notify(supervisor, ready_notify("READY=1"));
 	log_event(&supervisor->log, LOG_LEVEL_INFO,
-		"policyd " POLICYD_VERSION " serves %zu listening sockets with %zu workers%s",
+		"policyd " POLICYD_VERSION " serves (sockets: %zu, workers: %zu)%s",
 		supervisor->sockets.count, supervisor->children.count - 1,
-		supervisor->generation ? " and the new configuration" : "");
+		supervisor->generation ? " with the new configuration" : "");
 }
 
 /* Names what a reload would have to change but cannot. */
@@ -332,6 +354,7 @@ int supervisor_run(struct config *config, const struct config_source *source)
 	}
 	supervisor->started = supervisor->config = config;
 	supervisor->source = source;
+	supervisor_unblock_stderr();
 	supervisor_configure_log(supervisor);
 	supervisor_block_signals(&signals);
 	enum err err = supervisor_start(supervisor);

@@ -126,7 +126,7 @@ static bool table_check_walk(struct table_check *check, bool is_replaced)
 static bool table_check_is_due(
 	struct table_check *check, const struct file_print *now, bool is_replaced)
 {
-	if (!check->is_walked || is_replaced)
+	if (is_replaced)
 		return true;
 	if (atomic_load(&check->shared->verify_wanted) != check->wanted)
 		return true;
@@ -145,7 +145,8 @@ static bool table_check_is_due(
 void table_check_tick(struct table_check *check)
 {
 	struct file_print now = file_print_of(check->state_dir);
-	bool is_replaced = check->is_walked && now.inode != check->print.inode;
+	/* Also what may have been exchanged while there was no keeper. */
+	bool is_replaced = !check->is_walked || now.inode != check->print.inode;
 	if (is_replaced)
 		table_check_close(check);
 	if (table_check_is_due(check, &now, is_replaced)) {

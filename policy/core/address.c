@@ -349,10 +349,26 @@ static size_t swap_around(struct text host, struct text user, char *out)
 	return user.len + 1 + host.len;
 }
 
+bool address_needs_quotes(struct text local)
+{
+	static const struct text special = {"()<>,;:\\\"[] ", 13};
+	char before = '.';
+
+	for (size_t i = 0; i < local.len; i++) {
+		char c = local.ptr[i];
+
+		if ((c == '.' && before == '.') || is_control(c) ||
+			text_find(special, c) < special.len)
+			return true;
+		before = c;
+	}
+	return before == '.';
+}
+
 size_t address_rewrite(struct text raw, char *out)
 {
 	struct text local, domain;
-	size_t at;
+	size_t bang, percent;
 
 	assert(raw.len <= SENDER_MAX);
 	address_split(raw, &local, &domain);
@@ -360,13 +376,18 @@ size_t address_rewrite(struct text raw, char *out)
 		memcpy(out, local.ptr, local.len);
 		return local.len;
 	}
-	at = text_find(local, '!');
-	if (at < local.len)
-		return swap_around(text_head(local, at), text_tail(local, at + 1), out);
-	at = text_rfind(local, '%');
-	if (at < local.len)
-		return swap_around(text_tail(local, at + 1), text_head(local, at), out);
+	bang = text_find(local, '!');
+	percent = text_rfind(local, '%');
+	if (percent < local.len && (bang == local.len || address_needs_quotes(local)))
+		return swap_around(text_tail(local, percent + 1), text_head(local, percent), out);
+	if (bang < local.len)
+		return swap_around(text_head(local, bang), text_tail(local, bang + 1), out);
 	return 0;
+}
+
+bool address_has_source_route(struct text raw)
+{
+	return raw.len > 0 && raw.ptr[0] == '@' && text_find(raw, ':') < raw.len;
 }
 
 bool address_has_routing(struct text raw)

@@ -75,9 +75,18 @@ size_t address_without_extension(struct text local, struct text delimiters);
 
 /* The next reading of a raw address, as Postfix's rewrite(8) would make it once the domain is found
  * to be its own: `a@b@local` -> `a@b`; `host!user` -> `user@host` (first `!`); `user%host` ->
- * `user@host` (last `%`); in that order. `raw` includes its domain. Writes to out[SENDER_MAX],
- * returns the length, 0 when the local part holds no operator. */
+ * `user@host` (last `%`); in that order, but `%` before `!` where the local part needs quotes.
+ * `raw` includes its domain. Writes to out[SENDER_MAX], returns the length, 0 when the local part
+ * holds no operator. */
 size_t address_rewrite(struct text raw, char *out);
+
+/* Whether Postfix would have to quote a local part: it is no RFC 5322 dot-atom. */
+bool address_needs_quotes(struct text local);
+
+/* `@host:user@domain`, which is user@domain: Postfix drops the route of an envelope sender when it
+ * queues the mail, whatever the domain, also of one that came quoted (`"@host:user"@domain`). The
+ * routes that a client sends unquoted are gone from a policy request already. */
+bool address_has_source_route(struct text raw);
 
 /* Whether the local part of raw holds `%`, `!` or `@`. */
 bool address_has_routing(struct text raw);

@@ -127,6 +127,7 @@ struct row_question {
 				      allow_until are filled */
 	enum row_filter_mode mode;
 	struct text want;
+	size_t want_base_len; /* is_glob: of want, the bytes before the extension */
 	bool is_glob; /* FILTER_KEEP: `want` is matched by the typed glob instead of compared */
 };
 

@@ -118,10 +118,18 @@ static enum need judge_reading(struct decision *d)
 	return ask_table(d);
 }
 
+/* Nobody sends this in good faith, so it is not asked who owns what Postfix makes of it. */
+static enum need finish_routed(struct decision *d, const char *what)
+{
+	decision_note(d, "sender", "%.*s: %s", TEXT_ARG(d->request.attr[ATTR_SENDER]), what);
+	return finish(d, d->has_login ? REASON_ROUTING_OPERATOR : REASON_NOT_LOGGED_IN);
+}
+
 /* Step 6 for `first-hit`: Postfix judges one address, the rewritten one. */
 static enum need judge_rewritten(struct decision *d)
 {
-	first_hit_rewrite(d);
+	if (!first_hit_rewrite(d))
+		return finish_routed(d, "quotes around a routing operator, at a local domain");
 	decision_note(d, "sender", "as Postfix rewrites it: %.*s", TEXT_ARG(d->reading));
 	d->has_sender = address_sender(
 		d->settings->unicode, d->reading, d->settings->append_domain, &d->sender);
@@ -140,6 +148,8 @@ static enum need judge_sender(struct decision *d)
 		return finish(d, REASON_NO_LOGIN);
 	if (sender.len > SENDER_MAX)
 		return finish(d, d->has_login ? REASON_BAD_SENDER : REASON_NO_LOGIN);
+	if (address_has_source_route(sender))
+		return finish_routed(d, "a source route, which Postfix would drop");
 	d->reading = sender;
 	d->question = (struct row_question){
 		.ops = d->settings->unicode, .login = d->has_login ? &d->login : NULL};

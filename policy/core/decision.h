@@ -50,6 +50,8 @@ struct candidate {
 	struct text local; /* PATTERN_EXACT: the key; PATTERN_GLOB: the sender's local part, see
 			      `literal` */
 	struct text want;  /* for struct row_question */
+	/* PATTERN_GLOB: of local and want, the bytes before the extension; all of them: there is none */
+	size_t base_len, want_base_len;
 	bool literal; /* PATTERN_GLOB: the row of exactly this text, instead of the globs that match
 			 it */
 };

@@ -19,9 +19,9 @@ void union_candidates(struct decision *d);
 /* What all rows together say about the reading; d->verdict.row is set where a row decides. */
 enum reason union_judge(struct decision *d, const struct table_facts *facts);
 
-/* Rewrites d->reading as Postfix does before its look-up; then the candidates, in Postfix's order.
- */
-void first_hit_rewrite(struct decision *d);
+/* Rewrites d->reading as Postfix does before its look-up (false: what Postfix would make of it is
+ * not known); then the candidates, in Postfix's order. */
+POLICY_CHECKED bool first_hit_rewrite(struct decision *d);
 void first_hit_candidates(struct decision *d);
 enum reason first_hit_judge(struct decision *d, const struct table_facts *facts);
 

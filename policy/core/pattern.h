@@ -67,7 +67,10 @@ POLICY_CHECKED bool owner_matches(const struct unicode_ops *ops, struct text typ
 	const struct login *login, enum owner_kind *kind, bool *deny);
 
 /* Whether `local` matches the glob: `*` is any run, `\` takes the next byte literally. Case is
- * compared as it stands, so fold both first. Linear in the product of the lengths at worst. */
+ * compared as it stands, so fold both first. No pattern is tried twice at one place. */
 POLICY_CHECKED bool glob_matches(struct text glob, struct text local);
+
+/* The same for a sender: with its extension, or without (base_len bytes of local; local.len: none). */
+POLICY_CHECKED bool glob_matches_sender(struct text glob, struct text local, size_t base_len);
 
 #endif

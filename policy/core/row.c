@@ -26,7 +26,7 @@ static bool local_matches(const struct row_entry *entry, const struct row_questi
 	struct text local = text_head(entry->pattern, text_rfind(entry->pattern, '@'));
 
 	if (question->is_glob)
-		return glob_matches(local, question->want);
+		return glob_matches_sender(local, question->want, question->want_base_len);
 	return text_equal(local, question->want);
 }
 

@@ -8,53 +8,80 @@
  */
 #include "policy/core/decision_private.h"
 
-/* More than Postfix would ever do to an address of SENDER_MAX bytes is not needed to find its row.
+/* Whether Postfix takes the domain for its own ($mydestination, $inet_interfaces): also none at all.
  */
-#define REWRITES_MAX 64
-
 static bool is_local(const struct decision *d, struct text raw_domain)
 {
 	char bytes[DOMAIN_MAX];
 	struct text domain;
 
+	if (raw_domain.len == 0)
+		return true;
 	if (!address_domain(d->settings->unicode, raw_domain, bytes, &domain))
 		return false;
-	if (text_equal(domain, d->settings->append_domain))
-		return true;
 	for (size_t i = 0; i < d->settings->local_domain_count; i++)
 		if (text_equal(d->settings->local_domains[i], domain))
 			return true;
 	return false;
 }
 
-/* "a@b." -> "a@b", but neither "a@b.." nor "a@.". */
+/* Whether rows of bare users count for the domain: $myorigin's do, even where it is not local. */
+static bool has_bare_rows(const struct decision *d, struct text raw_domain)
+{
+	char bytes[DOMAIN_MAX];
+	struct text domain;
+
+	if (is_local(d, raw_domain))
+		return true;
+	return address_domain(d->settings->unicode, raw_domain, bytes, &domain) &&
+	       text_equal(domain, d->settings->append_domain);
+}
+
+/* "a@b." -> "a@b", but neither "a@b.." nor "a@.", nor a user "a.". */
 static struct text without_trailing_dot(struct text address)
 {
 	size_t len = address.len;
 
 	if (len > 2 && address.ptr[len - 1] == '.' && address.ptr[len - 2] != '.' &&
-		address.ptr[len - 2] != '@')
+		address.ptr[len - 2] != '@' && text_find(address, '@') < len)
 		address.len--;
 	return address;
 }
 
-void first_hit_rewrite(struct decision *d)
+/* Whether Postfix opens up the local part. A bare one that needs quotes gets $myorigin first. */
+static bool is_opened(const struct decision *d, struct text local, struct text domain)
+{
+	if (!domain.ptr && address_needs_quotes(local))
+		domain = d->settings->append_domain;
+	return !domain.ptr || is_local(d, domain);
+}
+
+/* Quotes within the quotes: Postfix parses such a local part anew, this file does not. */
+static bool is_legible(struct text local)
+{
+	return text_find(local, '"') == local.len && text_find(local, '\\') == local.len;
+}
+
+/* Ends by itself: each round takes an operator away. */
+bool first_hit_rewrite(struct decision *d)
 {
 	struct text local, domain;
+	size_t len = 1;
 
-	for (unsigned i = 0; i < REWRITES_MAX; i++) {
+	for (unsigned i = 0; len > 0; i++) {
 		char *out = d->reading_bytes[i % 2];
-		size_t len;
 
 		d->reading = without_trailing_dot(d->reading);
 		address_split(d->reading, &local, &domain);
-		if (domain.ptr && !is_local(d, domain))
-			return;
+		if (!is_opened(d, local, domain))
+			return true;
 		len = address_rewrite(d->reading, out);
-		if (len == 0)
-			return;
-		d->reading = (struct text){out, len};
+		if (len > 0 && !is_legible(local))
+			return false;
+		if (len > 0)
+			d->reading = (struct text){out, len};
 	}
+	return true;
 }
 
 /* Adds the key `local@domain`, or `local` where at is false, or `@domain` where local is empty. */
@@ -100,7 +127,7 @@ void first_hit_candidates(struct decision *d)
 		add_literal(d, text_head(local, base), domain, domain.len > 0);
 	if (domain.len == 0)
 		return;
-	if (is_local(d, domain)) {
+	if (has_bare_rows(d, domain)) {
 		add_literal(d, local, TEXT(""), false);
 		if (base < local.len)
 			add_literal(d, text_head(local, base), TEXT(""), false);
@@ -114,8 +141,13 @@ enum reason first_hit_judge(struct decision *d, const struct table_facts *facts)
 	enum owner_kind owner;
 	enum row_word word;
 
+	/* What Postfix would append to a bare sender is not known without append_domain. */
+	bool is_complete =
+		text_find(d->reading, '@') < d->reading.len || d->settings->append_domain.len > 0;
+
 	if (facts->count == 0)
-		return d->settings->unlisted_permit ? REASON_UNLISTED : REASON_NOT_OWNED;
+		return d->settings->unlisted_permit && is_complete ? REASON_UNLISTED
+								   : REASON_NOT_OWNED;
 	if (fact->status != LOOKUP_FOUND)
 		return REASON_TABLE_DAMAGED;
 	decision_note_row(d, fact);

@@ -93,28 +93,33 @@ void union_candidates(struct decision *d)
 	struct text delimiters = d->settings->recipient_delimiter;
 	struct text local = d->sender.local, raw = d->sender.local_raw;
 	size_t base = address_without_extension(local, delimiters);
+	size_t raw_base = address_without_extension(raw, delimiters);
 	struct candidate *candidate;
 
 	add_exact(d, local.len, raw.len);
 	if (base < local.len)
-		add_exact(d, base, address_without_extension(raw, delimiters));
+		add_exact(d, base, raw_base);
 	if (d->sender.domain.len == 0)
 		return;
 	candidate = decision_add_candidate(d, PATTERN_GLOB);
 	candidate->domain = d->sender.domain;
 	candidate->local = local;
 	candidate->want = raw;
+	candidate->base_len = base;
+	candidate->want_base_len = raw_base;
 	decision_add_candidate(d, PATTERN_DOMAIN)->domain = d->sender.domain;
 	add_parents(d);
 }
 
-/* A login's own address, with any extension. */
+/* A login's own address, with any extension. A bare login has none: Postfix completes a bare sender
+ * with $myorigin, and that address may well be somebody else's. */
 static bool is_own_address(const struct decision *d)
 {
 	const struct settings *s = d->settings;
 	struct text own = d->login.local, local = d->sender.local;
 
-	if (!s->allow_self || !text_equal(d->login.domain, d->sender.domain))
+	if (!s->allow_self || d->sender.domain.len == 0 ||
+		!text_equal(d->login.domain, d->sender.domain))
 		return false;
 	if (s->local_keep) {
 		own = text_head(d->login.raw, text_rfind(d->login.raw, '@'));
@@ -180,7 +185,8 @@ enum reason union_judge(struct decision *d, const struct table_facts *facts)
 		d->verdict.row.is_set = false;
 		return REASON_SELF;
 	}
-	if (!tally.is_named && d->settings->unlisted_permit)
+	/* A bare sender becomes one at $myorigin, and whether a row names that one is not known. */
+	if (!tally.is_named && d->settings->unlisted_permit && d->sender.domain.len > 0)
 		return REASON_UNLISTED;
 	return tally.has_ended ? REASON_EXPIRED : REASON_NOT_OWNED;
 }

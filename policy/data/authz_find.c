@@ -217,7 +217,7 @@ static void judge_glob(struct finder *f, struct text key, struct text value, siz
 	}
 	if (status != LOOKUP_FOUND)
 		add_failed(f);
-	else if (glob_matches(glob, candidate->local))
+	else if (glob_matches_sender(glob, candidate->local, candidate->base_len))
 		add_row(f, key, entries, is_spilled, glob);
 }
 
@@ -327,6 +327,7 @@ static void find_candidate(struct finder *f, const struct candidate *candidate)
 static void ask_candidate(struct finder *f, const struct candidate *candidate)
 {
 	f->question.want = candidate->want;
+	f->question.want_base_len = candidate->want_base_len;
 	f->question.is_glob = candidate->kind == PATTERN_GLOB && !candidate->literal;
 	f->question.mode = f->decision->question.mode;
 	/* Patterns without a local part have no case to keep. */

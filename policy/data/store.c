@@ -8,6 +8,7 @@
 #include "policy/data/store.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -131,6 +132,16 @@ int store_reader_check(struct store *store)
 	return mdb_reader_check(store->env, &dead) == MDB_SUCCESS ? dead : 0;
 }
 
+/* A file without a byte was never an env. Read only, LMDB would try to write it and say EBADF. */
+static bool is_empty_file(const char *dir)
+{
+	char path[PATH_MAX];
+	struct stat file;
+
+	snprintf(path, sizeof(path), "%s/data.mdb", dir);
+	return stat(path, &file) == 0 && file.st_size == 0;
+}
+
 static enum err open_env(struct store *store, const struct store_options *options)
 {
 	unsigned flags = MDB_NOTLS;
@@ -138,6 +149,8 @@ static enum err open_env(struct store *store, const struct store_options *option
 
 	if (code != MDB_SUCCESS)
 		return fail_lmdb(store, code);
+	if (options->is_read_only && is_empty_file(store->dir))
+		return fail_lmdb(store, ENOENT);
 	if (options->is_read_only)
 		flags |= MDB_RDONLY;
 	if (!options->is_walk)

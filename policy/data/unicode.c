@@ -3,17 +3,31 @@
  *
  * Knows nothing of mail. libidn2 deletes some characters and turns others into dots without a word;
  * so it is given one label at a time, and a label counts only when what comes back still reads as
- * what went in. Fails with length 0; running out of memory looks the same.
+ * what went in. Fails with length 0. Out of memory is no such failure: text whose form nobody knows
+ * may be neither let pass nor refused, so the process ends without an answer and its clients ask
+ * again (Postfix: "In case of trouble the policy server must not send a reply").
  */
 #include "policy/data/unicode.h"
 
+#include <errno.h>
 #include <idn2.h>
 #include <stdlib.h>
 #include <unicase.h>
 #include <uninorm.h>
+#include <unistd.h>
 #include <unistr.h>
 
 #define LABEL_INPUT_MAX 255 /* 63 characters of up to 4 bytes, and more is no label */
+
+static _Noreturn void end_without_memory(void)
+{
+	static const char sentence[] =
+		"policyd: out of memory while normalizing a name; ending this process\n";
+	ssize_t written = write(STDERR_FILENO, sentence, sizeof(sentence) - 1);
+
+	(void)written;
+	abort();
+}
 
 static size_t fold(struct text in, bool nfc, char *out, size_t cap)
 {
@@ -25,6 +39,8 @@ static size_t fold(struct text in, bool nfc, char *out, size_t cap)
 	if (u8_check(bytes, in.len) != NULL)
 		return 0;
 	folded = u8_casefold(bytes, in.len, NULL, nfc ? UNINORM_NFC : NULL, (uint8_t *)out, &len);
+	if (folded == NULL && errno == ENOMEM)
+		end_without_memory();
 	if (folded == NULL || folded == (uint8_t *)out)
 		return folded == NULL ? 0 : len;
 	if (len <= cap)
@@ -38,9 +54,19 @@ static bool reads_as(struct text typed, const char *u_label)
 {
 	int order;
 
-	return u8_casecmp((const uint8_t *)typed.ptr, typed.len, (const uint8_t *)u_label,
-		       strlen(u_label), NULL, UNINORM_NFKC, &order) == 0 &&
-	       order == 0;
+	if (u8_casecmp((const uint8_t *)typed.ptr, typed.len, (const uint8_t *)u_label,
+		    strlen(u_label), NULL, UNINORM_NFKC, &order) == 0)
+		return order == 0;
+	if (errno == ENOMEM)
+		end_without_memory();
+	return false;
+}
+
+static bool is_done(int code)
+{
+	if (code == IDN2_MALLOC)
+		end_without_memory();
+	return code == IDN2_OK;
 }
 
 /* One label that holds a byte over 127. */
@@ -56,9 +82,9 @@ static size_t label_to_ascii(struct text label, char *out, size_t cap)
 		return 0;
 	memcpy(typed, label.ptr, label.len);
 	typed[label.len] = '\0';
-	if (idn2_lookup_u8((const uint8_t *)typed, &a_label,
-		    IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK ||
-		idn2_to_unicode_8z8z((const char *)a_label, &u_label, 0) != IDN2_OK)
+	if (!is_done(idn2_lookup_u8(
+		    (const uint8_t *)typed, &a_label, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL)) ||
+		!is_done(idn2_to_unicode_8z8z((const char *)a_label, &u_label, 0)))
 		goto out;
 	len = strlen((const char *)a_label);
 	if (len > cap || memchr(a_label, '.', len) != NULL || !reads_as(label, u_label))

@@ -109,8 +109,17 @@ static bool has_comment(struct text value)
 	return false;
 }
 
+/* As other formats want it. */
+static bool is_quoted(struct text value)
+{
+	return value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"';
+}
+
 static enum err value_store(struct value_reader *reader, struct text value)
 {
+	if (is_quoted(value))
+		return value_refuse(reader,
+			"stands in quotes, which would belong to the value: leave them out");
 	if (has_comment(value) && reader->option->parse != value_reply)
 		return value_refuse(
 			reader, "has a comment behind the value: write it on a line of its own");

@@ -126,6 +126,17 @@ static const char *comment_fault(struct text comment)
 	return NULL;
 }
 
+static void warn_never(struct import *in, uint32_t line, struct text typed)
+{
+	char reason[200];
+	const char *why = in->pattern.never;
+
+	if (typed.ptr[0] == '/')
+		why = "a rule of a regexp or pcre table; rows are addresses";
+	snprintf(reason, sizeof(reason), "%s; no sender matches this row", why);
+	import_warn(in, line, typed, reason);
+}
+
 static bool pattern_take(struct import *in, uint32_t line)
 {
 	struct text typed = import_field_text(&in->column[COLUMN_SENDER]);
@@ -136,7 +147,7 @@ static bool pattern_take(struct import *in, uint32_t line)
 		in->pattern_fault =
 			pattern_parse(in->options->unicode, in->pattern_typed, &in->pattern);
 		if (!in->pattern_fault && in->pattern.never)
-			import_warn(in, line, typed, in->pattern.never);
+			warn_never(in, line, typed);
 	}
 	if (in->pattern_fault)
 		import_error(in, line, typed, in->pattern_fault);

@@ -166,9 +166,10 @@ static bool value_read(struct json_line *json, enum import_column column)
 {
 	struct import_field *field = &json->in->column[column];
 
-	json->value = field;
-	if (skip_blanks(json->in) == '"')
+	if (skip_blanks(json->in) == '"') {
+		json->value = field;
 		return string_read(json, field);
+	}
 	if (!null_read(json))
 		return false;
 	return column == COLUMN_EXPIRES || column == COLUMN_COMMENT ||
@@ -194,13 +195,26 @@ static bool member_read(struct json_line *json, struct import_field *name, unsig
 	return expect(json, ':', "no `:` behind a member's name") && value_read(json, column);
 }
 
+/* What stands there in place of an object, for the complaint. False. */
+static bool start_of_line(struct json_line *json, struct import_field *name)
+{
+	int c = import_peek(json->in);
+
+	while (c != '\n' && c != IMPORT_END && name->len < name->cap) {
+		import_field_add(name, (char)c);
+		import_next(json->in);
+		c = import_peek(json->in);
+	}
+	return false;
+}
+
 static bool object_read(struct json_line *json, struct import_field *name)
 {
 	unsigned seen = 0;
 	int c;
 
 	if (!expect(json, '{', "not a JSON object; a line is {\"sender\":...,\"owner\":...}"))
-		return false;
+		return start_of_line(json, name);
 	if (skip_blanks(json->in) != '}') {
 		if (!member_read(json, name, &seen))
 			return false;

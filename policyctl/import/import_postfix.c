@@ -28,6 +28,9 @@ struct import_keys {
 	size_t count, size;
 };
 
+#define COMMENT_RULE                                                                               \
+	"an owner, and so is what follows, as in Postfix; a comment wants a line of its own"
+
 struct postfix_file {
 	struct import *in;
 	struct import_keys keys;
@@ -149,6 +152,9 @@ static int key_read(struct postfix_file *file, bool *closed)
 /* What to tell somebody who gave another format to this importer. */
 static const char *other_format(struct text key)
 {
+	if (key.len > 0 && memchr(key.ptr, '\0', key.len))
+		return "no text; a compiled map is read with `postmap -s hash:FILE | policyctl "
+		       "load -`";
 	if (key.len >= 12 && memcmp(key.ptr, "sender,owner", 12) == 0)
 		return "a key without owners; this looks like csv: use --format csv";
 	if (key.len >= 1 && key.ptr[0] == '{')
@@ -208,7 +214,8 @@ static void owners_take(struct postfix_file *file, int c)
 		for (; !ends(c) && !separates(c); c = logical_next(in))
 			import_field_add(owner, (char)c);
 		if (owner->len > 0) {
-			owners++;
+			if (owners++ > 0 && owner->bytes[0] == '#')
+				import_warn(in, line, import_field_text(owner), COMMENT_RULE);
 			good = import_row(in, line) || !in->pattern_fault;
 		}
 		while (separates(c))

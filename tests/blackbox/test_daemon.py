@@ -89,6 +89,21 @@ class Log(unittest.TestCase):
                 daemon.ask(login="bob")
                 self.assertEqual(len(self.decisions(daemon)), lines, daemon.log())
 
+    def test_log_that_nobody_reads_holds_up_no_answer(self):
+        daemon = Daemon(self)
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        command = [POLICYD, "-c", str(daemon.ini)]
+        daemon.start(command=["sh", "-c", f'exec "$0" "$@" 2>&{writer}', *command], pass_fds=[writer])
+        os.close(writer)
+        with daemon.connect() as sock:
+            for _ in range(2000):
+                self.assertEqual(ask(sock), DUNNO)
+            log = b""
+            while b"could not be written" not in log:
+                log += os.read(reader, 65536)
+                self.assertEqual(ask(sock), DUNNO)
+
     def test_monitor_says_what_it_would_have_been(self):
         daemon = Daemon(self, mode="monitor").start()
         self.assertEqual(daemon.ask(login="bob"), DUNNO)
@@ -174,6 +189,11 @@ class Start(unittest.TestCase):
         self.assertEqual(stat.S_IMODE(made.st_mode), 0o700)
         if IS_ROOT:
             self.assertEqual(made.st_uid, pwd.getpwnam(USER).pw_uid)
+
+    def test_state_dir_that_others_may_write_to(self):
+        daemon = Daemon(self)
+        os.chmod(daemon.folder / "state", 0o770)
+        self.assertIn("chmod 0700", daemon.fail_to_start())
 
     def test_state_dir_without_parent(self):
         daemon = Daemon(self, table=None)

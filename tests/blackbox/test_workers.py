@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from helper import DUNNO, Daemon, ask, is_alive, wait_until
+from helper import DUNNO, Daemon, ask, is_alive, reject, wait_until
 
 BACK_WITHIN_S = 1.0
 
@@ -77,6 +77,17 @@ class Death(unittest.TestCase):
         self.assertEqual(daemon.ask(), DUNNO)
         os.truncate(daemon.folder / "state" / "table" / "data.mdb", 8192)
         daemon.wait_log("is damaged")
+
+    def test_table_exchanged_while_there_is_no_keeper(self):
+        """Workers hold the old file open; the next keeper cannot know what there was before it."""
+        daemon = Daemon(self).start()
+        other = Daemon(self, table="alice@example.com  bob\n")
+        self.assertEqual(daemon.ask(login="bob"), reject("bob"))
+        os.kill(daemon.keeper(), signal.SIGKILL)
+        os.rename(daemon.folder / "state" / "table", daemon.folder / "state" / "before")
+        os.rename(other.folder / "state" / "table", daemon.folder / "state" / "table")
+        wait_until(lambda: daemon.ask(login="bob") == DUNNO, "an answer from the other table")
+        self.assertEqual(daemon.ask(), reject("alice"))
 
     def test_instant_deaths_are_no_fork_loop(self):
         daemon = Daemon(self).start()

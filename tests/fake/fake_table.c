@@ -103,7 +103,7 @@ static bool is_asked(const struct candidate *candidate, const struct pattern *pa
 	if (pattern->kind != candidate->kind || !text_equal(pattern->domain, candidate->domain))
 		return false;
 	if (pattern->kind == PATTERN_GLOB && !candidate->literal)
-		return glob_matches(pattern->local, candidate->local);
+		return glob_matches_sender(pattern->local, candidate->local, candidate->base_len);
 	return pattern->kind == PATTERN_DOMAIN || pattern->kind == PATTERN_SUBDOMAINS ||
 	       text_equal(pattern->local, candidate->local);
 }
@@ -146,6 +146,7 @@ static void read_row(const struct fake_table *table, size_t first, const struct 
 		previous = &table->rows[i].entry;
 	}
 	question.want = decision->candidates[index].want;
+	question.want_base_len = decision->candidates[index].want_base_len;
 	question.is_glob = key.kind == PATTERN_GLOB && !decision->candidates[index].literal;
 	if (!is_damaged &&
 		row_read((struct text){(char *)payload, used}, &question, &row) == LOOKUP_FOUND) {

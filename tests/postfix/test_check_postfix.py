@@ -315,6 +315,18 @@ class Options(Configuration):
         self.assertEqual(code, 1)
         self.assert_names(lines, "error", "unknown option defaultaction")
 
+    def test_values_that_end_smtpd(self):
+        """Each of these was fatal for a Postfix 3.7.11."""
+        for option in ("timeout=ten", "timeout=-1", "timeout=0", "timeout=10q", "timeout=10S", "max_idle=x",
+                       "retry_delay=1x", "retry_delay=0", "try_limit=abc", "try_limit=0", "request_limit=z"):
+            with self.subTest(option):
+                code, lines = self.in_braces(option)
+                self.assertEqual(code, 1)
+                self.assert_names(lines, "error", option.replace("=", " "), "fatal error")
+        for option in ("timeout=2h30m", "policy_context=a", "request_limit=0", "max_ttl=5m"):
+            with self.subTest(option):
+                self.assertEqual(self.in_braces(option)[0], 0)
+
     def test_timeout(self):
         code, lines = self.in_braces("timeout=2s")
         self.assertEqual(code, 0)

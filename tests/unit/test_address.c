@@ -291,6 +291,11 @@ static const struct {
 	{"victim.example!ceo@local", "ceo@victim.example"},
 	{"a!b!c", "b!c@a"},
 	{"a!b%c@x", "b%c@a"},
+	{"a!b%c.@x", "a!b@c."},
+	{"a!b c%d@x", "a!b c@d"},
+	{"a..b!c%d@x", "a..b!c@d"},
+	{"a!\"b%d@x", "a!\"b@d"},
+	{"a!b c@x", "b c@a"},
 	{"ceo%victim.example", "ceo@victim.example"},
 	{"ceo%victim.example@local", "ceo@victim.example"},
 	{"a%b%c@x", "a%b@c"},
@@ -313,6 +318,18 @@ static void test_rewrites(void **state)
 		else
 			assert_text((struct text){out, len}, rewrites[i].next, rewrites[i].raw);
 	}
+}
+
+static void test_source_routes(void **state)
+{
+	(void)state;
+	assert_true(address_has_source_route(TEXT("@x:ceo@y")));
+	assert_true(address_has_source_route(TEXT("@x,@z:ceo@y")));
+	assert_true(address_has_source_route(TEXT("@:")));
+	assert_false(address_has_source_route(TEXT("")));
+	assert_false(address_has_source_route(TEXT("@y")));
+	assert_false(address_has_source_route(TEXT("a:b@y")));
+	assert_false(address_has_source_route(TEXT("x@y:b@z")));
 }
 
 static void test_split(void **state)
@@ -361,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_login_length),
 		cmocka_unit_test(test_extensions),
 		cmocka_unit_test(test_rewrites),
+		cmocka_unit_test(test_source_routes),
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_text_checks),
 	};

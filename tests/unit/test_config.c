@@ -286,6 +286,8 @@ static const struct {
 	{"[match]\nsemantics = union ; the best\n",
 		"p.ini:2: [match] semantics: \"union ; the best\" has a comment behind the value"},
 	{"[policyd]\nstate_dir = /var/x # here\n", "has a comment behind the value"},
+	{"[policyd]\nuser = \"policyd\"\n", "p.ini:2: [policyd] user: \"\"policyd\"\" stands in "
+					    "quotes, which would belong to the value"},
 	{"[match]\nx\xff = y\n", "unknown key \"x\\xff\""},
 	/* choices */
 	{"[match]\nsemantics = unoin\n",

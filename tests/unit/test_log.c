@@ -60,7 +60,7 @@ static struct {
 	char text[LOG_LINE_MAX];
 } sent;
 
-void syslog(int priority, const char *format, ...)
+void(syslog)(int priority, const char *format, ...) /* in brackets: it may be a macro, too */
 {
 	va_list args;
 	va_start(args, format);

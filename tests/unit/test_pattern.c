@@ -274,6 +274,10 @@ static const struct {
 	{"end\\", "end\\", true},
 	{"end\\", "end", false},
 	{"*\\", "x\\", true},
+	{"ab*ba", "aba", false},
+	{"ab*ba", "abba", true},
+	{"*ab*b", "ab", false},
+	{"*ab*\\*", "xabab*", true},
 	{"*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
 };
 

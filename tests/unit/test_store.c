@@ -75,6 +75,25 @@ static void test_walk_in_order(void **state)
 	store_close(store);
 }
 
+/* Before the first page was written, or cut short to nothing: no env, and a writer makes one. */
+static void test_empty_file(void **state)
+{
+	struct store_options options = {.dir = *state, .map_bytes = 1 << 20, .dbs = {"one"}};
+	struct store *store = NULL;
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/data.mdb", (const char *)*state);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	options.is_read_only = true;
+	assert_int_equal(store_open(&store, &options, NULL, 0), ERR_ABSENT);
+	options.is_read_only = false;
+	assert_int_equal(store_open(&store, &options, NULL, 0), ERR_OK);
+	store_close(store);
+}
+
 static void test_append_wants_order(void **state)
 {
 	struct store *store = open_store(*state, 1 << 20, false);
@@ -287,6 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_put_get_delete),
 		FIXTURE_TEST(test_walk_in_order),
+		FIXTURE_TEST(test_empty_file),
 		FIXTURE_TEST(test_append_wants_order),
 		FIXTURE_TEST(test_read_only_without_env),
 		FIXTURE_TEST(test_modes),
