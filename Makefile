@@ -20,13 +20,13 @@ BUILD = build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 RUN_PACKAGES = gcc make pkg-config libc6-dev libev-dev liblmdb-dev libldns-dev libinih-dev libidn2-dev \
 	libunistring-dev netcat-openbsd
 # What `make check` needs besides.
-CHECK_PACKAGES = libcmocka-dev python3 procps postfix postfix-lmdb sasl2-bin libsasl2-modules libdb5.3
+CHECK_PACKAGES = libcmocka-dev python3 procps postfix postfix-lmdb sasl2-bin libsasl2-modules libdb5.3 nsd
 # What the other targets need: lint, bench, fuzz.
 LINT_PACKAGES = libcmocka-dev clang clang-tidy clang-format cppcheck mandoc shellcheck universal-ctags
-BENCH_PACKAGES = valgrind
+BENCH_PACKAGES = valgrind nsd dnsperf
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 
-LIBRARIES = lmdb libidn2 inih
+LIBRARIES = lmdb libidn2 inih ldns
 CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DPOLICYD_VERSION='"$(VERSION)"' $(CPPFLAGS)
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wformat=2 -Wpointer-arith -Wwrite-strings
@@ -34,13 +34,14 @@ HARDENING = $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPI
 CFLAGS_ALL = -std=c11 $(WARNINGS) $(if $(DEVELOPER),-Werror) $(HARDENING) $(CFLAGS) \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
-LIBS = $(shell $(PKG_CONFIG) --libs $(LIBRARIES)) -lunistring
+LIBS = $(shell $(PKG_CONFIG) --libs $(LIBRARIES)) -lunistring -lev
 
 POLICY_SOURCES = $(wildcard policy/*/*.c)
 POLICYD_SOURCES = $(wildcard policyd/*.c)
 POLICYCTL_SOURCES = $(wildcard policyctl/*.c policyctl/import/*.c)
 IMPORT_SOURCES = $(wildcard policyctl/import/*.c)
-UNIT_SOURCES = $(filter-out tests/unit/test_decisions.c,$(wildcard tests/unit/test_*.c))
+UNIT_SOURCES = $(filter-out tests/unit/test_decisions.c,$(wildcard tests/unit/test_*.c)) \
+	$(wildcard tests/session/test_*.c)
 FUZZ_SOURCES = $(wildcard tests/fuzz/fuzz_*.c)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -57,6 +58,8 @@ all: $(PROGRAMS) ## policyd and policyctl in build/
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/policy/engine/session.o: CFLAGS_ALL += $(SESSION_CFLAGS)
 
 $(BUILD)/libpolicy.a: $(call objects,$(POLICY_SOURCES))
 	@rm -f $@
@@ -76,6 +79,22 @@ $(BUILD)/tests/unit/test_decisions: $(BUILD)/obj/tests/unit/test_decisions.o \
 $(BUILD)/tests/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(BUILD)/libpolicy.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+
+$(BUILD)/tests/unit/test_conn: $(call objects,tests/unit/test_conn.c policyd/conn.c \
+		policyd/buffer.c policyd/peer.c) $(BUILD)/libpolicy.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+
+# The fake comes before the archive, so that the linker takes its resolver and leaves ours.
+$(BUILD)/tests/session/test_%: $(BUILD)/obj/tests/session/test_%.o \
+		$(BUILD)/obj/tests/fake/fake_resolver.o $(BUILD)/libpolicy.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+
+# The resolver on a terminal: what tests/blackbox/test_resolver.py talks to.
+$(BUILD)/tests/session/resolve: $(BUILD)/obj/tests/session/resolve.o $(BUILD)/libpolicy.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # A fuzz target as a plain program that runs the files it is given: what `make check` replays.
 $(BUILD)/corpus/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o \
@@ -109,9 +128,10 @@ check: ## installs what the tests need and runs them all
 	@tests/run-all
 
 # Parts of `make check`, each of use alone.
-test-programs: $(UNIT_PROGRAMS) $(BUILD)/tests/unit/test_decisions $(CORPUS_PROGRAMS) $(BENCH_PROGRAMS)
+test-programs: $(UNIT_PROGRAMS) $(BUILD)/tests/unit/test_decisions $(CORPUS_PROGRAMS) $(BENCH_PROGRAMS) \
+		$(BUILD)/tests/session/resolve
 
-unit: $(UNIT_PROGRAMS) ## unit tests
+unit: $(UNIT_PROGRAMS) ## unit tests, session tests with a fake clock and resolver
 	@tests/run-programs $(UNIT_PROGRAMS)
 
 decisions: $(BUILD)/tests/unit/test_decisions ## the rows of tests/decision/
@@ -126,7 +146,7 @@ sanitize: ## unit, decision and corpus tests under ASan and UBSan
 layers: ## includes point down only
 	@tests/layers.py
 
-blackbox: all ## whole processes
+blackbox: all $(BUILD)/tests/session/resolve ## whole processes
 	@python3 -m unittest discover -s tests/blackbox -p 'test_*.py'
 
 postfix-tests: all ## a real Postfix on loopback
@@ -146,7 +166,7 @@ soak: all ## the long forms: 20,000 killed loads
 
 bench-programs: $(BENCH_PROGRAMS)
 
-bench: ## requests/s beside an echo server, instructions per request, load time
+bench: ## requests/s beside an echo server, instructions, load time, lockdown beside none and dnsperf
 	@.ci/install-packages $(RUN_PACKAGES) $(BENCH_PACKAGES) python3
 	@$(MAKE) --no-print-directory all bench-programs
 	@tests/bench/bench.py $(BENCH)

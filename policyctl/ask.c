@@ -3,19 +3,65 @@
  */
 #include "policyctl/ask.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "policyctl/output.h"
 #include "policyctl/table.h"
 
-bool ask_open_on(struct ask *ask, const struct ctl *ctl, struct authz *authz)
+static int64_t unix_s(void *ctx)
 {
-	const struct session_parts parts = {&ctl->config->settings, &ctl->config->replies, authz};
+	return ((struct ask *)ctx)->now;
+}
 
-	*ask = (struct ask){0};
-	if (session_new(&ask->session, &parts, (uint32_t)getpid()) == ERR_OK)
+static int64_t steady_ms(void *ctx)
+{
+	struct timespec now;
+
+	(void)ctx;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool open_session(struct ask *ask, const struct ctl *ctl, struct authz *authz)
+{
+	ask->now = ctl->now;
+	ask->parts = (struct session_parts){
+		.settings = &ask->settings,
+		.replies = &ctl->config->replies,
+		.authz = authz,
+		.txt = ask->dns.txt,
+		.deadline_ms = ctl->config->dns_deadline_ms,
+		.loop = ask->loop,
+		.clock = {unix_s, steady_ms, ask},
+	};
+	if (session_new(&ask->session, &ask->parts, (uint32_t)getpid()) == ERR_OK)
 		return true;
 	complain("out of memory");
+	return false;
+}
+
+bool ask_open_on(struct ask *ask, const struct ctl *ctl, struct authz *authz)
+{
+	*ask = (struct ask){.settings = ctl->config->settings};
+	ask->settings.lockdown = NULL;
+	return open_session(ask, ctl, authz);
+}
+
+/* The daemon's resolver and cache, with limits that no administrator's question uses up. */
+static bool open_dns(struct ask *ask, const struct ctl *ctl)
+{
+	struct config config = *ctl->config;
+
+	if (!config.lockdown.is_enabled)
+		return true;
+	config.new_domains = (struct bucket_rule){.per_min = UINT32_MAX, .burst = UINT32_MAX};
+	log_init(&ask->log, LOG_TARGET_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_WARNING, "policyctl");
+	ask->dns.makes_no_cache = true;
+	ask->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+	if (ask->loop && dns_stack_open(&ask->dns, &config, ask->loop, &ask->log) == ERR_OK)
+		return true;
+	complain("the resolver cannot start: out of memory, or [dns] resolv_conf cannot be read");
 	return false;
 }
 
@@ -25,18 +71,16 @@ bool ask_open(struct ask *ask, const struct ctl *ctl)
 	struct authz *authz;
 	enum table_state state = table_open(ctl->config, false, &authz, error);
 
-	*ask = (struct ask){0};
-	if (state == TABLE_UNREADABLE) {
+	*ask = (struct ask){.settings = ctl->config->settings};
+	if (state == TABLE_UNREADABLE || state == TABLE_BROKEN)
 		complain("%s", error);
+	if (state == TABLE_UNREADABLE)
 		return false;
-	}
-	if (state == TABLE_BROKEN)
-		complain("%s", error);
-	if (!ask_open_on(ask, ctl, authz)) {
-		table_close(authz);
-		return false;
-	}
 	ask->authz = authz;
+	if (!open_dns(ask, ctl) || !open_session(ask, ctl, authz)) {
+		ask_close(ask);
+		return false;
+	}
 	if (state == TABLE_BROKEN)
 		session_trust_table(ask->session, TABLE_DAMAGED);
 	return true;
@@ -45,7 +89,36 @@ bool ask_open(struct ask *ask, const struct ctl *ctl)
 void ask_close(struct ask *ask)
 {
 	session_free(ask->session);
+	dns_stack_close(&ask->dns);
+	if (ask->loop)
+		ev_loop_destroy(ask->loop);
 	table_close(ask->authz);
+}
+
+struct waiting {
+	struct ask *ask;
+	struct session_answer *answer;
+};
+
+static void on_answer(void *ctx, const struct request *request, const struct session_answer *answer)
+{
+	struct waiting *waiting = ctx;
+
+	(void)request;
+	*waiting->answer = *answer;
+	ev_break(waiting->ask->loop, EVBREAK_ALL);
+}
+
+void ask_question(struct ask *ask, const struct request *request, const struct trace *trace,
+	struct session_answer *answer)
+{
+	struct waiting waiting = {ask, answer};
+	struct session_later later = {on_answer, &waiting};
+
+	ask->parts.trace = trace;
+	session_configure(ask->session, &ask->parts);
+	if (session_ask(ask->session, request, ask->loop ? &later : NULL, answer))
+		ev_run(ask->loop, 0);
 }
 
 struct text ask_login(const char *argument)

@@ -4,21 +4,35 @@
 #ifndef POLICYCTL_ASK_H
 #define POLICYCTL_ASK_H
 
+#include "policy/engine/dns_stack.h"
 #include "policy/engine/session.h"
 #include "policyctl/command.h"
 
 struct ask {
 	struct session *session;
-	struct authz *authz; /* NULL: no table, or a damaged one */
+	struct session_parts parts;
+	struct settings
+		settings;    /* the configuration's; without lockdown where the DNS is left alone */
+	struct authz *authz; /* NULL: no table, or a damaged one; or not ours */
+	struct ev_loop *loop; /* NULL: nothing is asked of the DNS */
+	struct log log;
+	struct dns_stack dns;
+	int64_t now;
 };
 
 /* False: the table could not be opened at all, complained. A table that is missing or damaged is an
- * answer (a deferral). */
+ * answer (a deferral). The DNS is asked as the daemon would, on a loop of its own; nobody's limits
+ * are used up. */
 POLICY_CHECKED bool ask_open(struct ask *ask, const struct ctl *ctl);
 void ask_close(struct ask *ask);
 
-/* One session on a table that is open already. */
+/* A session on a table that is open already, for what the table alone says: no DNS. The ask stays
+ * where it is. */
 POLICY_CHECKED bool ask_open_on(struct ask *ask, const struct ctl *ctl, struct authz *authz);
+
+/* One question, waited for. trace may be NULL. The answer is valid until the next question. */
+void ask_question(struct ask *ask, const struct request *request, const struct trace *trace,
+	struct session_answer *answer);
 
 /* LOGIN and SENDER of the command line: `-` or nothing is nobody, `<>` the null sender. */
 struct text ask_login(const char *argument);

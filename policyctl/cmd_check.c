@@ -40,7 +40,7 @@ enum ctl_exit cmd_check(struct ctl *ctl)
 
 	if (!ask_open(&ask, ctl))
 		return CTL_UNKNOWN;
-	session_ask(ask.session, &request, ctl->now, NULL, &answer);
+	ask_question(&ask, &request, NULL, &answer);
 	print(ctl, &answer);
 	done = ask_exit(answer.verdict);
 	ask_close(&ask);

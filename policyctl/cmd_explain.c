@@ -45,6 +45,15 @@ static void on_note(void *ctx, const char *step, const char *text)
 		explain->steps[explain->step_count++] = new;
 }
 
+/* What waited for the DNS is decided again, from the beginning. */
+static void on_start(void *ctx)
+{
+	struct explain *explain = ctx;
+
+	explain->step_count = 0;
+	explain->readings = 0;
+}
+
 static void print_line(const char *name, struct text text)
 {
 	char escaped[4096];
@@ -257,7 +266,9 @@ static bool explain_run(struct explain *explain)
 	const struct trace trace = {on_note, explain};
 	struct rows_question question = {explain->login, explain->sender, 0};
 
-	session_ask(explain->ask.session, &request, explain->ctl->now, &trace, &explain->answer);
+	explain->ask.parts.prepare = on_start;
+	explain->ask.parts.prepare_ctx = explain;
+	ask_question(&explain->ask, &request, &trace, &explain->answer);
 	if (explain->failed) {
 		complain("out of memory");
 		return false;

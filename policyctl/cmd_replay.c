@@ -39,7 +39,7 @@ static void answer_one(struct replay *replay, const struct request *request)
 {
 	struct session_answer answer;
 
-	session_ask(replay->ask.session, request, replay->ctl->now, NULL, &answer);
+	ask_question(&replay->ask, request, NULL, &answer);
 	if (ctl_has(replay->ctl, FLAG_JSON))
 		write_json(replay, &answer, request);
 	else

@@ -67,14 +67,13 @@ static bool on_pair(void *ctx, const struct pair *pair)
 	return true;
 }
 
-static enum reason reason_for(
-	const struct senders *senders, struct text sender, enum action *action)
+static enum reason reason_for(struct senders *senders, struct text sender, enum action *action)
 {
 	struct request request =
 		ask_request(&senders->ctl->config->settings, senders->login, sender);
 	struct session_answer answer;
 
-	session_ask(senders->ask.session, &request, senders->ctl->now, NULL, &answer);
+	ask_question(&senders->ask, &request, NULL, &answer);
 	*action = answer.verdict->action;
 	return answer.verdict->reason;
 }

@@ -18,12 +18,12 @@ struct who {
 
 static const char *const names[2] = {"login", "sender"};
 
-static enum reason reason_for(const struct who *who, struct text login, enum action *action)
+static enum reason reason_for(struct who *who, struct text login, enum action *action)
 {
 	struct request request = ask_request(&who->ctl->config->settings, login, who->sender);
 	struct session_answer answer;
 
-	session_ask(who->ask.session, &request, who->ctl->now, NULL, &answer);
+	ask_question(&who->ask, &request, NULL, &answer);
 	*action = answer.verdict->action;
 	return answer.verdict->reason;
 }

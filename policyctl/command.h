@@ -56,5 +56,7 @@ enum ctl_exit cmd_who(struct ctl *ctl);
 enum ctl_exit cmd_senders(struct ctl *ctl);
 enum ctl_exit cmd_replay(struct ctl *ctl);
 enum ctl_exit cmd_status(struct ctl *ctl);
+enum ctl_exit cmd_lockdown(struct ctl *ctl);
+enum ctl_exit cmd_cache(struct ctl *ctl);
 
 #endif

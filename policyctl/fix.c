@@ -13,6 +13,7 @@
 
 #define MERGE      "load --merge FILE"
 #define MERGE_CSV  "load --format csv --merge FILE"
+#define LOCKDOWN   "lockdown"
 #define DELETE_CSV "load --format csv --delete FILE"
 
 /* The advice as it is put together. */
@@ -21,6 +22,7 @@ struct draft {
 	const struct rows *rows;
 	const char *advice, *command; /* command: policyctl's, or NULL */
 	FILE *out;                    /* of the lines to write to a file */
+	struct text domain;           /* of the sender */
 };
 
 static const struct {
@@ -49,6 +51,22 @@ static const struct {
 			    "with a later "
 			    "day if wanted, and load it",
 		MERGE_CSV},
+	[REASON_LOCKED_DOWN] =
+		{"the domain's owner publishes who may send for it, and nothing there "
+		 "matches this login; what they would have to publish is said by",
+			LOCKDOWN},
+	[REASON_LOCKDOWN_UNKNOWN] =
+		{"the DNS did not answer, and nothing usable is kept from before; what "
+		 "it says now is shown by",
+			LOCKDOWN},
+	[REASON_LOCKDOWN_UNKNOWN_REJECT] =
+		{"the DNS did not answer; `on_failure = defer` in "
+		 "[lockdown] defers such mail; what it says now is shown by",
+			LOCKDOWN},
+	[REASON_DNS_LIMITED] =
+		{"too many new domains at once for this login, or the resolver is at its "
+		 "limit: it passes with time; see new_domains_per_min and max_in_flight",
+			NULL},
 	[REASON_NO_TABLE] = {"load a table", "load FILE"},
 	[REASON_TABLE_DAMAGED] = {"load the table again (or go back to the one before: `policyctl "
 				  "rollback`)",
@@ -185,6 +203,18 @@ static void write_word(FILE *out, const char *word)
 	putc('\'', out);
 }
 
+/* For the domain that was asked about, and the login where it cannot be taken for an option. */
+static void write_lockdown_operands(const struct draft *draft, FILE *out)
+{
+	const char *login = draft->ctl->args.operand[0];
+
+	fprintf(out, " %.*s", TEXT_ARG(draft->domain));
+	if (login[0] == '\0' || login[0] == '-')
+		return;
+	putc(' ', out);
+	write_word(out, login);
+}
+
 /* As this policyctl was called, with its -c and -o, so that it is about the same table. */
 static char *command_format(const struct draft *draft)
 {
@@ -205,6 +235,8 @@ static char *command_format(const struct draft *draft)
 		write_word(out, source->overrides[i]);
 	}
 	fprintf(out, " %s", draft->command);
+	if (strcmp(draft->command, LOCKDOWN) == 0)
+		write_lockdown_operands(draft, out);
 	fclose(out);
 	return command;
 }
@@ -219,7 +251,8 @@ struct fix fix_of(
 	const struct ctl *ctl, const struct session_answer *answer, const struct rows *rows)
 {
 	enum reason reason = answer->verdict->reason;
-	struct draft draft = {ctl, rows, fixes[reason].advice, fixes[reason].command, NULL};
+	struct draft draft = {ctl, rows, fixes[reason].advice, fixes[reason].command, NULL,
+		answer->sender_domain};
 	bool wants_rows = reason == REASON_NOT_OWNED || reason == REASON_DENIED_BY_ROW ||
 			  reason == REASON_EXPIRED;
 	struct fix fix = {0};

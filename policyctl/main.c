@@ -25,31 +25,38 @@ struct command {
 	enum ctl_exit (*run)(struct ctl *ctl);
 	unsigned flags; /* that it takes */
 	size_t operands;
-	bool reads_file;  /* its first operand is FILE|- */
-	bool makes_state; /* may be the first to write into state_dir */
+	size_t optional;     /* operands behind those that may be left out */
+	bool reads_file;     /* its first operand is FILE|- */
+	bool makes_state;    /* may be the first to write into state_dir */
+	bool needs_no_state; /* does not look into state_dir */
 };
 
 static const struct command commands[] = {
 	{"load", " [--format postfix|csv|jsonl] [--merge|--delete] [--dry-run] [--force] FILE|-",
 		"make FILE the table, or merge it in, or delete its rows", cmd_load,
-		FLAG_FORMAT | FLAG_JSON | FLAG_MERGE | FLAG_DELETE | FLAG_DRY_RUN | FLAG_FORCE, 1,
-		true, true},
+		FLAG_FORMAT | FLAG_JSON | FLAG_MERGE | FLAG_DELETE | FLAG_DRY_RUN | FLAG_FORCE,
+		.operands = 1, .reads_file = true, .makes_state = true},
 	{"dump", " [--format postfix|csv|jsonl]", "print the table as load reads it", cmd_dump,
-		FLAG_FORMAT | FLAG_JSON, 0, false, false},
+		FLAG_FORMAT | FLAG_JSON, .operands = 0},
 	{"diff", " [--format postfix|csv|jsonl] FILE|-", "what a load of FILE would change",
-		cmd_diff, FLAG_FORMAT | FLAG_JSON, 1, true, false},
-	{"rollback", "", "back to the table before the last load", cmd_rollback, FLAG_JSON, 0,
-		false, true},
+		cmd_diff, FLAG_FORMAT | FLAG_JSON, .operands = 1, .reads_file = true},
+	{"rollback", "", "back to the table before the last load", cmd_rollback, FLAG_JSON,
+		.operands = 0, .makes_state = true},
 	{"check", " LOGIN SENDER", "the answer Postfix would get (LOGIN `-`: nobody)", cmd_check,
-		FLAG_JSON, 2, false, false},
+		FLAG_JSON, .operands = 2},
 	{"explain", " LOGIN SENDER", "every step and row behind that answer, and what to do",
-		cmd_explain, FLAG_JSON, 2, false, false},
-	{"who", " SENDER", "who may use this sender", cmd_who, FLAG_JSON, 1, false, false},
-	{"senders", " LOGIN", "what this login may use", cmd_senders, FLAG_JSON, 1, false, false},
-	{"replay", " FILE|-", "answer a transcript of policy requests", cmd_replay, FLAG_JSON, 1,
-		true, false},
-	{"status", "", "the table in force, its file, who is writing", cmd_status, FLAG_JSON, 0,
-		false, false},
+		cmd_explain, FLAG_JSON, .operands = 2},
+	{"who", " SENDER", "who may use this sender", cmd_who, FLAG_JSON, .operands = 1},
+	{"senders", " LOGIN", "what this login may use", cmd_senders, FLAG_JSON, .operands = 1},
+	{"replay", " FILE|-", "answer a transcript of policy requests", cmd_replay, FLAG_JSON,
+		.operands = 1, .reads_file = true},
+	{"status", "", "the table in force, its file, who is writing", cmd_status, FLAG_JSON,
+		.operands = 0},
+	{"lockdown", " DOMAIN [LOGIN]",
+		"a domain's lockdown record as the DNS has it now, and its faults", cmd_lockdown,
+		FLAG_JSON, .operands = 1, .needs_no_state = true, .optional = 1},
+	{"cache", " stats | flush [DOMAIN]", "the DNS cache: how full, or forget it", cmd_cache,
+		FLAG_JSON, .operands = 1, .needs_no_state = true, .optional = 1},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -208,7 +215,8 @@ static bool args_parse(const struct command *command, char **argv, struct args *
 		else if (!is_option && !operand_add(args, argv[i]))
 			break;
 	}
-	if (args->operands != command->operands) {
+	if (args->operands < command->operands ||
+		args->operands > command->operands + command->optional) {
 		complain("usage: policyctl %s%s [--json]", command->name, command->synopsis);
 		return false;
 	}
@@ -262,7 +270,9 @@ static enum ctl_exit command_run(
 	ctl->config = config;
 	ctl->source = source;
 	ctl->now = (int64_t)time(NULL);
-	if ((!command->reads_file || input_open(ctl)) && privilege_enter(config, makes_state))
+	if ((!command->reads_file || input_open(ctl)) &&
+		(command->needs_no_state ? privilege_drop(config)
+					 : privilege_enter(config, makes_state)))
 		done = command->run(ctl);
 	config_free(config);
 	return output_finish() ? done : CTL_UNKNOWN;

@@ -133,6 +133,12 @@ static void complain_no_access(const struct config *config)
 		complain("%s cannot be read by you; run this as root", config->state_dir);
 }
 
+bool privilege_drop(const struct config *config)
+{
+	umask(077);
+	return geteuid() != 0 || enter_as_root(config, false);
+}
+
 bool privilege_enter(const struct config *config, bool may_create)
 {
 	umask(077);

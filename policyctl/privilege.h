@@ -11,4 +11,8 @@
  * 0700. False: cannot go on; complained with what to do. */
 POLICY_CHECKED bool privilege_enter(const struct config *config, bool may_create);
 
+/* The same for commands that do not look into state_dir: started by anybody else it always goes
+ * on. */
+POLICY_CHECKED bool privilege_drop(const struct config *config);
+
 #endif

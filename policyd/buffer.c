@@ -44,3 +44,18 @@ enum err buffer_keep(struct buffer *buffer, struct text rest)
 	buffer->len = rest.len;
 	return ERR_OK;
 }
+
+enum err buffer_add(struct buffer *buffer, struct text more)
+{
+	if (buffer->cap - buffer->len < more.len) {
+		size_t cap = buffer->len + more.len;
+		char *bytes = realloc(buffer->bytes, cap);
+		if (!bytes)
+			return ERR_NOMEM;
+		buffer->bytes = bytes;
+		buffer->cap = cap;
+	}
+	memcpy(buffer->bytes + buffer->len, more.ptr, more.len);
+	buffer->len += more.len;
+	return ERR_OK;
+}

@@ -20,6 +20,9 @@ void buffer_free(struct buffer *buffer);
 /* Room for one more byte at least behind bytes[len]. */
 POLICY_CHECKED enum err buffer_grow(struct buffer *buffer);
 
+/* Puts more behind what is there. */
+POLICY_CHECKED enum err buffer_add(struct buffer *buffer, struct text more);
+
 /* Makes `rest` the whole content; it may lie inside the buffer. An empty rest frees it. */
 POLICY_CHECKED enum err buffer_keep(struct buffer *buffer, struct text rest);
 

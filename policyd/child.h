@@ -13,8 +13,8 @@ struct child_start {
 	const char *name;      /* "worker 1", for the log */
 	struct config *config; /* the child's own from now on */
 	const struct config_source *source;
-	const char *state_dir; /* these two stay what they were when the daemon started */
-	unsigned table_max_mb;
+	const char *state_dir, *cache_dir; /* these stay what they were when the daemon started */
+	unsigned table_max_mb, cache_max_mb;
 	struct shared *shared;
 	unsigned slot; /* a worker's place in shared->workers */
 	int channel;

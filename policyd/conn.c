@@ -29,6 +29,7 @@ struct conn {
 	struct buffer in;  /* from the first byte of the request under way */
 	struct buffer out; /* answers not taken yet */
 	size_t out_sent;
+	void *later; /* an answer that is waited for; NULL: none */
 };
 
 static struct conn *conn_of(const ev_io *watcher)
@@ -51,6 +52,8 @@ static void conn_enter(struct conn *conn, enum conn_state state)
 static void conn_close(struct conn *conn)
 {
 	struct conns *all = conn->all;
+	if (conn->later)
+		all->cancel(all->ctx, conn->later);
 	ev_io_stop(all->loop, &conn->readable);
 	ev_io_stop(all->loop, &conn->writable);
 	TAILQ_REMOVE(&all->lists[conn->state], conn, link);
@@ -100,6 +103,13 @@ static void conn_wait_turn(struct conn *conn)
 	ev_idle_start(all->loop, &all->turn);
 }
 
+/* Waits for an answer that comes later: what else it asks stays with the kernel. */
+static void conn_wait_answer(struct conn *conn)
+{
+	ev_io_stop(conn->all->loop, &conn->readable);
+	conn_enter(conn, CONN_WAITING);
+}
+
 /* Sends answers. ERR_BUSY: not all was taken, the rest waits in conn->out; ERR_IO: the client is
  * gone. */
 static enum err conn_send(struct conn *conn, struct text answers)
@@ -144,10 +154,14 @@ static void conn_answer_round(struct conn *conn, struct text bytes, struct round
 			round->is_bad = true;
 			return;
 		}
-		round->out_len += all->answer(all->ctx, &request, all->out + round->out_len);
+		size_t len = all->answer(
+			all->ctx, conn, &request, all->out + round->out_len, &conn->later);
+		round->out_len += len;
 		round->rest = text_tail(round->rest, used);
 		round->answered++;
 		conn->reader = (struct request_reader){0};
+		if (len == 0)
+			return;
 	}
 }
 
@@ -156,6 +170,8 @@ static void conn_after_round(struct conn *conn, const struct round *round, enum 
 {
 	if (sent == ERR_BUSY)
 		conn_enter(conn, CONN_WRITING);
+	else if (conn->later)
+		conn_wait_answer(conn);
 	else if (round->answered == CONN_BATCH && conn->in.len > 0)
 		conn_wait_turn(conn);
 	else if (round->answered > 0 || conn->state == CONN_READY || conn->state == CONN_WRITING)
@@ -247,6 +263,17 @@ static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	conn_read(conn_of(watcher));
 }
 
+/* All answers so far are taken. May close. */
+static void conn_go_on(struct conn *conn)
+{
+	if (conn->later)
+		conn_wait_answer(conn);
+	else if (conn->in.len > 0)
+		conn_wait_turn(conn);
+	else
+		conn_rest(conn);
+}
+
 /* The client took some of its answers; once it has them all, it may be heard again. */
 static void conn_on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 {
@@ -264,10 +291,24 @@ static void conn_on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 		return;
 	buffer_free(&conn->out);
 	ev_io_stop(loop, &conn->writable);
-	if (conn->in.len > 0)
-		conn_wait_turn(conn);
+	conn_go_on(conn);
+}
+
+void conn_answer(struct conn *conn, struct text answer)
+{
+	enum err sent;
+
+	assert(conn->magic == CONN_MAGIC && conn->later);
+	conn->later = NULL;
+	sent = conn->out.len > 0 ? buffer_add(&conn->out, answer) : conn_send(conn, answer);
+	if (sent == ERR_IO)
+		conn_close(conn);
+	else if (sent == ERR_NOMEM)
+		conn_give_up(conn, "out of memory");
+	else if (sent == ERR_BUSY || conn->out.len > 0)
+		conn_enter(conn, CONN_WRITING);
 	else
-		conn_rest(conn);
+		conn_go_on(conn);
 }
 
 /* Visits the connections that are in a state now, oldest first, until visit returns false. It may

@@ -30,6 +30,7 @@ enum conn_state {
 	CONN_IDLE,    /* between requests */
 	CONN_READING, /* part of a request is here */
 	CONN_READY,   /* whole requests are here, waiting for their turn */
+	CONN_WAITING, /* its answer comes later; nothing is read meanwhile */
 	CONN_WRITING, /* an answer is not taken yet; nothing is read meanwhile */
 	CONN_STATES_,
 };
@@ -43,8 +44,12 @@ struct conns {
 	struct log *log;
 	unsigned max;
 	unsigned idle_timeout_s;
-	/* Writes the whole answer to out, returns its length. */
-	size_t (*answer)(void *ctx, const struct request *request, char out[REPLY_MAX]);
+	/* Writes the whole answer to out, returns its length. 0: it comes later, by conn_answer
+	 * with the connection given here; *later is what `cancel` gets when the connection ends
+	 * before. */
+	size_t (*answer)(void *ctx, struct conn *conn, const struct request *request,
+		char out[REPLY_MAX], void **later);
+	void (*cancel)(void *ctx, void *later);
 	/* A connection ended. */
 	void (*on_closed)(void *ctx);
 	void *ctx;
@@ -65,6 +70,9 @@ void conns_deinit(struct conns *conns);
 
 /* Takes over a connected, non-blocking socket, closes it when it fails (ERR_NOMEM). */
 POLICY_CHECKED enum err conns_add(struct conns *conns, int fd, bool is_tcp);
+
+/* The answer that `answer` said would come later. The connection may be gone after it. */
+void conn_answer(struct conn *conn, struct text answer);
 
 /* Closes the connection that will be missed least: one that never asked, else the one idle for
  * longest. False: every connection is in the middle of something. */

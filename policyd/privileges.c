@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -110,6 +111,29 @@ enum err identity_make_state_dir(
 	}
 	log_event(log, LOG_LEVEL_INFO, "made state_dir %s", state_dir);
 	return ERR_OK;
+}
+
+static void make_folder(const struct identity *identity, const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) == 0 && identity->is_switching)
+		(void)give_folder(identity, path);
+}
+
+void identity_make_cache_dir(const struct identity *identity, const char *cache_dir)
+{
+	size_t end = strlen(cache_dir);
+	char *parent;
+
+	while (end > 1 && cache_dir[end - 1] == '/')
+		end--;
+	while (end > 1 && cache_dir[end - 1] != '/')
+		end--;
+	parent = strndup(cache_dir, end);
+	if (!parent)
+		return;
+	make_folder(identity, parent, 0755);
+	make_folder(identity, cache_dir, 0700);
+	free(parent);
 }
 
 enum err identity_assume(const struct identity *identity, struct log *log)

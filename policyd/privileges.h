@@ -27,6 +27,10 @@ POLICY_CHECKED enum err identity_resolve(
 POLICY_CHECKED enum err identity_make_state_dir(
 	const struct identity *identity, const char *state_dir, struct log *log);
 
+/* Likewise cache_dir and the folder it is in. A cache can be done without: what fails here is named
+ * by who opens it. */
+void identity_make_cache_dir(const struct identity *identity, const char *cache_dir);
+
 /* Gives root up for good. */
 POLICY_CHECKED enum err identity_assume(const struct identity *identity, struct log *log);
 

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PATIENCE_S 1 /* with a reader that does not read */
+
 enum err ready_notify(const char *state)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
@@ -27,6 +29,8 @@ enum err ready_notify(const char *state)
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return ERR_IO;
+	struct timeval patience = {.tv_sec = PATIENCE_S};
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 	ssize_t sent =
 		sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);

@@ -1,8 +1,8 @@
 /*
  * Tells whoever started the daemon how it is: the datagrams of sd_notify(3), without libsystemd.
  *
- * Knows nothing of what the words mean. Fails with ERR_INVALID or ERR_IO; the daemon works on
- * without.
+ * Knows nothing of what the words mean. Fails with ERR_INVALID or ERR_IO, after a second where
+ * nobody reads them; the daemon works on without.
  */
 #ifndef POLICYD_READY_H
 #define POLICYD_READY_H

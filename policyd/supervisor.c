@@ -29,7 +29,7 @@ struct supervisor {
 	struct config
 		*started;      /* as the daemon started: what a reload cannot change is read here */
 	struct config *config; /* in force */
-	char *state_dir;       /* outlives both in a child */
+	char *state_dir, *cache_dir; /* outlive both in a child */
 	const struct config_source *source;
 	struct identity identity;
 	struct sockets sockets;
@@ -96,13 +96,20 @@ static void supervisor_raise_limit(struct supervisor *supervisor)
 static void supervisor_check_limit(struct supervisor *supervisor)
 {
 	unsigned wanted = supervisor->config->max_connections;
-	unsigned fit = worker_connections_cap(wanted, supervisor->sockets.count);
-	if (fit < wanted)
+	struct descriptor_plan plan =
+		worker_plan_descriptors(supervisor->config, supervisor->sockets.count);
+	if (plan.connections < wanted)
 		log_event(&supervisor->log, LOG_LEVEL_WARNING,
 			"max_connections = %u does not fit under the limit of open files: a worker "
 			"takes "
 			"%u; raise it (LimitNOFILE=, ulimit -n) or lower max_connections",
-			wanted, fit);
+			wanted, plan.connections);
+	if (plan.in_flight > 0 && plan.in_flight < supervisor->config->dns_max_in_flight)
+		log_event(&supervisor->log, LOG_LEVEL_WARNING,
+			"[dns] max_in_flight = %u does not fit under the limit of open files: a "
+			"worker asks "
+			"%u at once; raise it (LimitNOFILE=, ulimit -n) or lower max_in_flight",
+			supervisor->config->dns_max_in_flight, plan.in_flight);
 }
 
 /* Listening sockets: handed over or bound. */
@@ -143,6 +150,8 @@ static enum err supervisor_start(struct supervisor *supervisor)
 		err = supervisor_bind(supervisor);
 	if (err == ERR_OK)
 		err = identity_make_state_dir(&supervisor->identity, config->state_dir, log);
+	if (err == ERR_OK && config->lockdown.is_enabled)
+		identity_make_cache_dir(&supervisor->identity, config->cache_dir);
 	if (err == ERR_OK)
 		err = identity_assume(&supervisor->identity, log);
 	if (err == ERR_OK)
@@ -152,7 +161,8 @@ static enum err supervisor_start(struct supervisor *supervisor)
 	supervisor_check_limit(supervisor);
 	supervisor->shared = shared_new();
 	supervisor->state_dir = strdup(config->state_dir);
-	if (!supervisor->shared || !supervisor->state_dir) {
+	supervisor->cache_dir = strdup(config->cache_dir);
+	if (!supervisor->shared || !supervisor->state_dir || !supervisor->cache_dir) {
 		log_event(log, LOG_LEVEL_ERROR, "cannot start: out of memory");
 		return ERR_NOMEM;
 	}
@@ -167,7 +177,9 @@ static int64_t supervisor_start_children(struct supervisor *supervisor)
 	struct child_start start = {.config = supervisor->config,
 		.source = supervisor->source,
 		.state_dir = supervisor->state_dir,
+		.cache_dir = supervisor->cache_dir,
 		.table_max_mb = supervisor->started->table_max_mb,
+		.cache_max_mb = supervisor->started->cache_max_mb,
 		.shared = supervisor->shared,
 		.listen_fds = fds,
 		.listen_count = sockets_fds(&supervisor->sockets, fds)};
@@ -211,18 +223,20 @@ static void supervisor_name_fixed(struct supervisor *supervisor, const struct co
 		const char *option;
 		bool is_changed;
 	} fixed[] = {
-		{"user", strcmp(old->user, new->user) != 0},
-		{"group", strcmp(old->group, new->group) != 0},
-		{"socket_mode", old->socket_mode != new->socket_mode},
-		{"socket_group", strcmp(old->socket_group, new->socket_group) != 0},
-		{"state_dir", strcmp(old->state_dir, new->state_dir) != 0},
-		{"table_max_mb", old->table_max_mb != new->table_max_mb},
-		{"workers", old->workers != new->workers},
+		{"[policyd] user", strcmp(old->user, new->user) != 0},
+		{"[policyd] group", strcmp(old->group, new->group) != 0},
+		{"[policyd] socket_mode", old->socket_mode != new->socket_mode},
+		{"[policyd] socket_group", strcmp(old->socket_group, new->socket_group) != 0},
+		{"[policyd] state_dir", strcmp(old->state_dir, new->state_dir) != 0},
+		{"[policyd] table_max_mb", old->table_max_mb != new->table_max_mb},
+		{"[policyd] workers", old->workers != new->workers},
+		{"[dns] cache_dir", strcmp(old->cache_dir, new->cache_dir) != 0},
+		{"[dns] cache_max_mb", old->cache_max_mb != new->cache_max_mb},
 	};
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		if (fixed[i].is_changed)
 			log_event(&supervisor->log, LOG_LEVEL_WARNING,
-				"[policyd] %s changes with a restart only: keeping the old value",
+				"%s changes with a restart only: keeping the old value",
 				fixed[i].option);
 }
 
@@ -283,9 +297,9 @@ static void supervisor_stop(struct supervisor *supervisor)
 		return;
 	supervisor->is_stopping = true;
 	supervisor->stop_by_ms = children_clock_ms() + STOP_MAX_MS;
-	supervisor_notify(supervisor, ready_notify("STOPPING=1"));
 	log_event(&supervisor->log, LOG_LEVEL_INFO, "stopping: answering what is in flight");
 	children_signal(&supervisor->children, SIGTERM);
+	supervisor_notify(supervisor, ready_notify("STOPPING=1"));
 }
 
 /* Starts what is due; returns how long to wait for a signal, -1: until one comes. */
@@ -341,6 +355,7 @@ static void supervisor_free(struct supervisor *supervisor)
 		config_free(supervisor->config);
 	config_free(supervisor->started);
 	free(supervisor->state_dir);
+	free(supervisor->cache_dir);
 	free(supervisor);
 }
 

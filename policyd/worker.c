@@ -10,16 +10,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "policy/engine/dns_stack.h"
 #include "policyd/conn.h"
 #include "policyd/decision_log.h"
 #include "policyd/listener.h"
 #include "policyd/table_watch.h"
 
 #define WORKER_MAGIC 0x776f726bU
-#define OWN_DESCRIPTORS                                                                            \
-	16 /* standard ones, loop, table, log, reserve, channel, a file being read */
-#define VERDICT_POLL_S 0.02 /* while the table was not walked yet */
-#define DRAIN_MAX_S    5.
+/* standard ones, loop, table, cache, log, reserve, channel, a file being read */
+#define OWN_DESCRIPTORS 20
+#define VERDICT_POLL_S  0.02 /* while the table was not walked yet */
+#define DRAIN_MAX_S     5.
+
+struct pending;
 
 struct worker {
 	unsigned magic;
@@ -30,12 +33,22 @@ struct worker {
 	struct ev_loop *loop;
 	struct session *session;
 	struct table_watch table;
+	struct dns_stack dns;
 	struct listeners listeners;
 	struct conns conns;
+	struct pending *spare; /* for the next request that may have to wait */
 	ev_timer tick, verdict_poll, drain_end;
 	ev_signal terminate;
 	ev_io reload;
 	struct session_answer answer;
+};
+
+/* A request whose answer comes later. */
+struct pending {
+	struct worker *worker;
+	struct conn *conn;
+	struct inquiry *inquiry;
+	int64_t begun_ns;
 };
 
 static struct worker *worker_of(void *data)
@@ -45,17 +58,24 @@ static struct worker *worker_of(void *data)
 	return worker;
 }
 
-unsigned worker_connections_cap(unsigned wanted, size_t listen_count)
+struct descriptor_plan worker_plan_descriptors(const struct config *config, size_t listen_count)
 {
+	struct descriptor_plan plan = {config->max_connections,
+		config->lockdown.is_enabled ? config->dns_max_in_flight : 0};
 	struct rlimit limit;
 	/* Twice the listeners: at a reload the new ones arrive before the old ones are closed. */
-	size_t own = OWN_DESCRIPTORS + 2 * listen_count;
+	size_t own = OWN_DESCRIPTORS + 2 * listen_count, left;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-		return wanted;
-	if (limit.rlim_cur <= own)
-		return 1;
-	size_t fit = (size_t)limit.rlim_cur - own;
-	return fit < wanted ? (unsigned)fit : wanted;
+		return plan;
+	left = limit.rlim_cur > own + 1 ? (size_t)limit.rlim_cur - own : 2;
+	if (left >= (size_t)plan.connections + plan.in_flight)
+		return plan;
+	if (plan.in_flight > left / 4)
+		plan.in_flight = left / 4 ? (unsigned)(left / 4) : 1;
+	left -= plan.in_flight;
+	if (plan.connections > left)
+		plan.connections = left ? (unsigned)left : 1;
+	return plan;
 }
 
 static int64_t clock_ns(void)
@@ -65,11 +85,30 @@ static int64_t clock_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static struct session_parts worker_parts(const struct worker *worker)
+static int64_t worker_unix_s(void *ctx)
+{
+	return (int64_t)ev_now(worker_of(ctx)->loop);
+}
+
+static int64_t worker_steady_ms(void *ctx)
+{
+	(void)ctx;
+	return clock_ns() / 1000000;
+}
+
+static void worker_prepare(void *ctx);
+
+static struct session_parts worker_parts(struct worker *worker)
 {
 	return (struct session_parts){.settings = &worker->config->settings,
 		.replies = &worker->config->replies,
-		.authz = worker->table.authz};
+		.authz = worker->table.authz,
+		.txt = worker->dns.txt,
+		.deadline_ms = worker->config->dns_deadline_ms,
+		.loop = worker->loop,
+		.clock = {worker_unix_s, worker_steady_ms, worker},
+		.prepare = worker_prepare,
+		.prepare_ctx = worker};
 }
 
 static void worker_follow_table(struct worker *worker)
@@ -79,21 +118,62 @@ static void worker_follow_table(struct worker *worker)
 	session_trust_table(worker->session, worker->table.trust);
 }
 
-static size_t worker_answer(void *ctx, const struct request *request, char out[REPLY_MAX])
+/* Before each decision, also one that waited for the DNS. */
+static void worker_prepare(void *ctx)
+{
+	struct worker *worker = worker_of(ctx);
+	if (table_watch_update(&worker->table))
+		worker_follow_table(worker);
+}
+
+/* What follows each decision. begun_ns 0: not measured. */
+static void worker_on_decision(struct worker *worker, const struct request *request,
+	const struct session_answer *answer, int64_t begun_ns)
+{
+	enum log_decisions which = worker->config->log_decisions;
+	if (answer->verdict->reason == REASON_TABLE_DAMAGED)
+		table_watch_on_damage(&worker->table);
+	if (begun_ns && decision_log_is_on(&worker->log, which))
+		decision_log_write(&worker->log, which, request, answer, clock_ns() - begun_ns);
+}
+
+static void worker_on_later(
+	void *ctx, const struct request *request, const struct session_answer *answer)
+{
+	struct pending pending = *(struct pending *)ctx;
+	free(ctx);
+	worker_on_decision(pending.worker, request, answer, pending.begun_ns);
+	conn_answer(pending.conn, (struct text){answer->reply, answer->reply_len});
+}
+
+static void worker_cancel(void *ctx, void *later)
+{
+	struct pending *pending = later;
+	(void)ctx;
+	session_cancel(pending->inquiry);
+	free(pending);
+}
+
+static size_t worker_answer(void *ctx, struct conn *conn, const struct request *request,
+	char out[REPLY_MAX], void **later)
 {
 	struct worker *worker = worker_of(ctx);
 	struct session_answer *answer = &worker->answer;
-	enum log_decisions which = worker->config->log_decisions;
-	bool is_logged = decision_log_is_on(&worker->log, which);
-	int64_t begun = is_logged ? clock_ns() : 0;
+	int64_t begun_ns =
+		decision_log_is_on(&worker->log, worker->config->log_decisions) ? clock_ns() : 0;
 
-	if (table_watch_update(&worker->table))
-		worker_follow_table(worker);
-	session_ask(worker->session, request, (int64_t)ev_now(worker->loop), NULL, answer);
-	if (answer->verdict->reason == REASON_TABLE_DAMAGED)
-		table_watch_on_damage(&worker->table);
-	if (is_logged)
-		decision_log_write(&worker->log, which, request, answer, clock_ns() - begun);
+	if (!worker->spare)
+		worker->spare = malloc(sizeof(*worker->spare));
+	struct session_later waiter = {worker_on_later, worker->spare};
+	struct inquiry *inquiry =
+		session_ask(worker->session, request, worker->spare ? &waiter : NULL, answer);
+	if (inquiry) {
+		*worker->spare = (struct pending){worker, conn, inquiry, begun_ns};
+		*later = worker->spare;
+		worker->spare = NULL;
+		return 0;
+	}
+	worker_on_decision(worker, request, answer, begun_ns);
 	memcpy(out, answer->reply, answer->reply_len);
 	return answer->reply_len;
 }
@@ -162,10 +242,13 @@ static void worker_on_terminate(struct ev_loop *loop, ev_signal *watcher, int ev
 /* Everything that the configuration sets in a running worker. */
 static void worker_configure(struct worker *worker, size_t listen_count)
 {
-	const struct config *config = worker->config;
+	struct config *config = worker->config;
 	log_init(&worker->log, config->log_target, config->log_format, config->log_level,
 		worker->start->name);
-	worker->conns.max = worker_connections_cap(config->max_connections, listen_count);
+	struct descriptor_plan plan = worker_plan_descriptors(config, listen_count);
+	worker->conns.max = plan.connections;
+	if (plan.in_flight > 0)
+		worker->config->dns_max_in_flight = plan.in_flight;
 	worker->conns.idle_timeout_s = config->idle_timeout_s;
 }
 
@@ -187,6 +270,12 @@ static void worker_reload(struct worker *worker, const int *fds, size_t count)
 	struct config *old = worker->config;
 	worker->config = config;
 	worker_configure(worker, count);
+	if (dns_stack_configure(&worker->dns, config) != ERR_OK)
+		log_event(&worker->log, LOG_LEVEL_ERROR,
+			"[dns] resolv_conf cannot be read, or out of memory: %s",
+			worker->dns.txt ? "the DNS options stay as they were"
+					: "until the next reload lockdown defers what it would "
+					  "have to ask, as dns-limited");
 	worker_follow_table(worker);
 	config_free(old);
 }
@@ -235,8 +324,13 @@ static enum err worker_init(struct worker *worker, const struct child_start *sta
 	uint32_t salt;
 	if (getrandom(&salt, sizeof(salt), 0) != (ssize_t)sizeof(salt))
 		return ERR_IO;
+	worker->dns.cache_dir = start->cache_dir;
+	worker->dns.cache_max_mb = start->cache_max_mb;
+	enum err err = dns_stack_open(&worker->dns, worker->config, worker->loop, &worker->log);
+	if (err != ERR_OK)
+		return err;
 	struct session_parts parts = worker_parts(worker);
-	enum err err = session_new(&worker->session, &parts, salt);
+	err = session_new(&worker->session, &parts, salt);
 	if (err != ERR_OK)
 		return err;
 	session_trust_table(worker->session, TABLE_DAMAGED);
@@ -244,6 +338,7 @@ static enum err worker_init(struct worker *worker, const struct child_start *sta
 	worker->conns.loop = worker->loop;
 	worker->conns.log = &worker->log;
 	worker->conns.answer = worker_answer;
+	worker->conns.cancel = worker_cancel;
 	worker->conns.on_closed = worker_on_closed;
 	worker->conns.ctx = worker;
 	conns_init(&worker->conns);
@@ -273,6 +368,8 @@ static void worker_deinit(struct worker *worker)
 	listeners_deinit(&worker->listeners);
 	table_watch_deinit(&worker->table);
 	session_free(worker->session);
+	free(worker->spare);
+	dns_stack_close(&worker->dns);
 	ev_signal_stop(worker->loop, &worker->terminate);
 	ev_loop_destroy(worker->loop);
 	config_free(worker->config);
@@ -286,7 +383,10 @@ int worker_run(const struct child_start *start)
 	enum err err = worker_init(worker, start);
 	if (err != ERR_OK) {
 		log_event(&worker->log, LOG_LEVEL_ERROR, "cannot start: %s",
-			err == ERR_NOMEM ? "out of memory" : "the system gives no descriptors");
+			err == ERR_NOMEM
+				? "out of memory"
+				: "the system gives no descriptors or no random numbers, or [dns] "
+				  "resolv_conf cannot be read");
 		return 1;
 	}
 	worker_watch(worker);

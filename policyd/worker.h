@@ -14,7 +14,13 @@
 /* Returns the process's exit code. */
 int worker_run(const struct child_start *start);
 
-/* How many connections fit under the limit of open files, at most `wanted`. */
-unsigned worker_connections_cap(unsigned wanted, size_t listen_count);
+/* How the limit of open files is shared between connections and DNS queries in flight. */
+struct descriptor_plan {
+	unsigned connections, in_flight;
+};
+
+/* At most what the configuration wants; where not all of it fits, DNS queries get at most a
+ * quarter. */
+struct descriptor_plan worker_plan_descriptors(const struct config *config, size_t listen_count);
 
 #endif

@@ -19,11 +19,14 @@ static inline void put_le64(uint8_t *out, uint64_t value)
 
 static inline uint64_t get_le64(const void *bytes)
 {
-	const uint8_t *in = bytes;
 	uint64_t value = 0;
 
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	memcpy(&value, bytes, sizeof(value));
+#else
 	for (unsigned i = 0; i < 8; i++)
-		value |= (uint64_t)in[i] << (8 * i);
+		value |= (uint64_t)((const uint8_t *)bytes)[i] << (8 * i);
+#endif
 	return value;
 }
 

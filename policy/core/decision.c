@@ -220,6 +220,20 @@ static enum need judge_anonymous(struct decision *d, const struct table_facts *f
 	return is_literal ? finish(d, REASON_NO_LOGIN) : reading_passed(d, REASON_NO_LOGIN);
 }
 
+/* What a reading came to: on to the next, or the end. */
+static enum need settle(struct decision *d, enum reason reason)
+{
+	switch (reason_action(reason)) {
+	case ACTION_DUNNO:
+		return reading_passed(d, reason);
+	case ACTION_REJECT:
+		return reading_refused(d, reason);
+	case ACTION_DEFER:
+		break;
+	}
+	return finish(d, reason);
+}
+
 enum need decision_give_table(struct decision *d, const struct table_facts *facts)
 {
 	enum reason reason;
@@ -234,16 +248,12 @@ enum need decision_give_table(struct decision *d, const struct table_facts *fact
 	}
 	if (!d->has_login)
 		return judge_anonymous(d, facts);
-	if (d->settings->semantics == SEMANTICS_FIRST_HIT)
-		return finish(d, first_hit_judge(d, facts));
-	reason = union_judge(d, facts);
-	switch (reason_action(reason)) {
-	case ACTION_DUNNO:
-		return reading_passed(d, reason);
-	case ACTION_REJECT:
-		return reading_refused(d, reason);
-	case ACTION_DEFER:
-		break;
-	}
-	return finish(d, reason);
+	reason = d->settings->semantics == SEMANTICS_FIRST_HIT ? first_hit_judge(d, facts)
+							       : union_judge(d, facts);
+	return lockdown_is_wanted(d, &reason, facts) ? NEED_LOCKDOWN : settle(d, reason);
+}
+
+enum need decision_give_lockdown(struct decision *d, const struct lockdown_fact *fact)
+{
+	return settle(d, lockdown_reason(d, fact));
 }

@@ -10,6 +10,7 @@
 #define POLICY_CORE_DECISION_H
 
 #include "policy/core/authz_codec.h"
+#include "policy/core/lockdown.h"
 #include "policy/core/request.h"
 #include "policy/core/settings.h"
 
@@ -31,9 +32,14 @@ enum reason {
 	REASON_UNLISTED,         /* no row names the sender and unlisted_sender = permit */
 	REASON_NOT_OWNED,
 	REASON_DENIED_BY_ROW,
-	REASON_EXPIRED,       /* the only rows that would allow have ended */
-	REASON_NO_TABLE,      /* none was ever loaded */
-	REASON_TABLE_DAMAGED, /* a row, or the whole table, is not what was written */
+	REASON_EXPIRED,          /* the only rows that would allow have ended */
+	REASON_GRANTED,          /* no row names the sender, its lockdown record names this login */
+	REASON_LOCKED_DOWN,      /* the domain's record has no field that matches */
+	REASON_LOCKDOWN_UNKNOWN, /* the record could not be learned: deferred */
+	REASON_LOCKDOWN_UNKNOWN_REJECT, /* the same with on_failure = reject */
+	REASON_DNS_LIMITED,             /* the DNS was not asked: a limit of our own */
+	REASON_NO_TABLE,                /* none was ever loaded */
+	REASON_TABLE_DAMAGED,           /* a row, or the whole table, is not what was written */
 	REASON_COUNT_
 };
 
@@ -76,7 +82,13 @@ struct table_facts {
 	char arena[16384]; /* texts for explanations; cut short when full */
 };
 
-enum need { NEED_NOTHING, NEED_TABLE };
+enum need { NEED_NOTHING, NEED_TABLE, NEED_LOCKDOWN };
+
+/* What the DNS said to decision->lockdown_name. */
+struct lockdown_fact {
+	const struct dns_answer *answer; /* of the TXT records; FAILED: nobody knows */
+	bool is_stale;                   /* kept from an earlier time, because the DNS fails now */
+};
 
 /* The row behind a verdict, in canonical form. Texts point into the decision and its last facts. */
 struct deciding_row {
@@ -117,6 +129,7 @@ struct decision {
 	size_t candidate_count;
 	struct candidate candidates[CANDIDATES_MAX];
 	struct row_question question; /* `want` and `is_glob` are the candidate's */
+	struct text lockdown_name;    /* while need is NEED_LOCKDOWN */
 
 	struct verdict verdict; /* once need is NEED_NOTHING */
 
@@ -130,6 +143,8 @@ struct decision {
 	struct text reading; /* raw text of the reading under judgement */
 	unsigned readings;   /* how many were begun */
 	bool has_routing;    /* there is, or was, more than one */
+	enum reason so_far;  /* while need is NEED_LOCKDOWN: what the table said to the reading */
+	char lockdown_bytes[DNS_NAME_MAX + 1];
 	char reading_bytes[2][SENDER_MAX];
 	struct pattern literal[LITERAL_CANDIDATES_MAX];
 	char want_bytes[LITERAL_CANDIDATES_MAX][SENDER_MAX + 1];
@@ -141,6 +156,9 @@ enum need decision_start(struct decision *decision, const struct settings *setti
 
 /* Goes on with what the table said to decision->candidates. */
 enum need decision_give_table(struct decision *decision, const struct table_facts *facts);
+
+/* Goes on with what the DNS said to decision->lockdown_name. */
+enum need decision_give_lockdown(struct decision *decision, const struct lockdown_fact *fact);
 
 /* "ceo@dom !@tenant": the deciding row and owner for logs, "" where none is set. NUL-terminated,
  * cut to cap. Returns its length. */

@@ -25,6 +25,12 @@ POLICY_CHECKED bool first_hit_rewrite(struct decision *d);
 void first_hit_candidates(struct decision *d);
 enum reason first_hit_judge(struct decision *d, const struct table_facts *facts);
 
+/* Step 9, and the grant of step 7: whether the lockdown record has a say after what the table said
+ * (*so_far). Sets need, name and so_far; *so_far becomes a refusal where nobody can say whose the
+ * domain is. */
+bool lockdown_is_wanted(struct decision *d, enum reason *so_far, const struct table_facts *facts);
+enum reason lockdown_reason(struct decision *d, const struct lockdown_fact *fact);
+
 /* What one row says to this login at this time. */
 enum row_word { ROW_SILENT, ROW_ALLOWS, ROW_DENIES, ROW_ENDED };
 enum row_word row_judge(const struct row_fact *row, int64_t now, enum owner_kind *owner);

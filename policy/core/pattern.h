@@ -70,7 +70,8 @@ POLICY_CHECKED bool owner_matches(const struct unicode_ops *ops, struct text typ
  * compared as it stands, so fold both first. No pattern is tried twice at one place. */
 POLICY_CHECKED bool glob_matches(struct text glob, struct text local);
 
-/* The same for a sender: with its extension, or without (base_len bytes of local; local.len: none). */
+/* The same for a sender: with its extension, or without (base_len bytes of local; local.len:
+ * none). */
 POLICY_CHECKED bool glob_matches_sender(struct text glob, struct text local, size_t base_len);
 
 #endif

@@ -24,6 +24,11 @@ static const struct {
 	[REASON_NOT_OWNED] = {"not-owned", ACTION_REJECT},
 	[REASON_DENIED_BY_ROW] = {"denied-by-row", ACTION_REJECT},
 	[REASON_EXPIRED] = {"expired", ACTION_REJECT},
+	[REASON_GRANTED] = {"granted", ACTION_DUNNO},
+	[REASON_LOCKED_DOWN] = {"locked-down", ACTION_REJECT},
+	[REASON_LOCKDOWN_UNKNOWN] = {"lockdown-unknown", ACTION_DEFER},
+	[REASON_LOCKDOWN_UNKNOWN_REJECT] = {"lockdown-unknown-reject", ACTION_REJECT},
+	[REASON_DNS_LIMITED] = {"dns-limited", ACTION_DEFER},
 	[REASON_NO_TABLE] = {"no-table", ACTION_DEFER},
 	[REASON_TABLE_DAMAGED] = {"table-damaged", ACTION_DEFER},
 };

@@ -22,6 +22,7 @@ const char *reply_default(enum reason reason)
 	case REASON_ROW:
 	case REASON_SELF:
 	case REASON_UNLISTED:
+	case REASON_GRANTED:
 	case REASON_COUNT_:
 		return NULL;
 	case REASON_BAD_SENDER:
@@ -35,6 +36,17 @@ const char *reply_default(enum reason reason)
 		return "REJECT 5.7.1 Sender address rejected: null sender not allowed for user %u";
 	case REASON_NOT_LOGGED_IN:
 		return "REJECT 5.7.1 Sender address rejected: not logged in";
+	case REASON_LOCKED_DOWN:
+		return NOT_OWNED " (%d is locked down)";
+	case REASON_LOCKDOWN_UNKNOWN:
+		return "DEFER 4.7.1 Sender address rejected: lockdown record of %d could not be "
+		       "looked up, try again later";
+	case REASON_LOCKDOWN_UNKNOWN_REJECT:
+		return "REJECT 5.7.1 Sender address rejected: lockdown record of %d could not be "
+		       "looked up";
+	case REASON_DNS_LIMITED:
+		return "DEFER 4.7.1 Sender address rejected: too many new sender domains, try "
+		       "again later";
 	case REASON_NO_TABLE:
 	case REASON_TABLE_DAMAGED:
 		return TROUBLE;

@@ -8,7 +8,8 @@
  */
 #include "policy/core/decision_private.h"
 
-/* Whether Postfix takes the domain for its own ($mydestination, $inet_interfaces): also none at all.
+/* Whether Postfix takes the domain for its own ($mydestination, $inet_interfaces): also none at
+ * all.
  */
 static bool is_local(const struct decision *d, struct text raw_domain)
 {

@@ -28,6 +28,8 @@ const char *protocol_state_name(enum protocol_state state);
 enum semantics { SEMANTICS_UNION, SEMANTICS_FIRST_HIT };
 enum monitor_action { MONITOR_DUNNO, MONITOR_WARN };
 
+struct lockdown_settings;
+
 struct settings {
 	const struct unicode_ops *unicode;
 	enum semantics semantics;
@@ -43,7 +45,8 @@ struct settings {
 	bool reject_owned; /* unauthenticated = reject_owned */
 	struct text login_realm;
 	struct text append_domain;
-	bool monitor; /* the global mode */
+	const struct lockdown_settings *lockdown; /* lockdown.h; NULL: off */
+	bool monitor;                             /* the global mode */
 	enum monitor_action monitor_action;
 };
 

@@ -279,7 +279,8 @@ static enum lookup read_domain(struct finder *f, struct text domain)
 	return f->domain_status;
 }
 
-/* The domain row and the globs of a domain, which its record counts: what it promises must be there. */
+/* The domain row and the globs of a domain, which its record counts: what it promises must be
+ * there. */
 static void find_counted(struct finder *f, const struct candidate *candidate)
 {
 	uint64_t rows;
@@ -302,7 +303,8 @@ static void find_counted(struct finder *f, const struct candidate *candidate)
 		add_failed(f);
 }
 
-/* A row of one address or of sub-domains is asked for at once: the record would cost as much as the row. */
+/* A row of one address or of sub-domains is asked for at once: the record would cost as much as
+ * the row. */
 static void find_candidate(struct finder *f, const struct candidate *candidate)
 {
 	const struct domain_counts *all = &f->authz->meta.generation[f->authz->meta.current].rows;

@@ -440,6 +440,9 @@ static int stat_dbs(struct store *store, struct store_stat *out)
 		code = mdb_stat(current_txn(store), store->dbis[db], &stat);
 		out->entries[db] = stat.ms_entries;
 		out->page_bytes = stat.ms_psize;
+		out->live_bytes +=
+			(uint64_t)stat.ms_psize *
+			(stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages);
 	}
 	return code;
 }

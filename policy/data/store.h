@@ -66,6 +66,7 @@ POLICY_CHECKED enum err store_empty(struct store *store, unsigned db); /* drops 
 
 struct store_stat {
 	uint64_t map_bytes, used_bytes; /* used: pages ever taken, free ones in the file included */
+	uint64_t live_bytes;            /* pages that hold rows now: used without the free ones */
 	uint64_t file_bytes, page_bytes;
 	uint64_t entries[STORE_DBS_MAX];
 	uint64_t last_txn;

@@ -176,6 +176,13 @@ static struct config *config_new(void)
 	return config;
 }
 
+static struct config *config_link(struct config *config)
+{
+	if (config->lockdown.is_enabled)
+		config->settings.lockdown = &config->lockdown;
+	return config;
+}
+
 enum err config_read_text(struct config **out, struct text ini, const struct config_source *source)
 {
 	struct reading reading = {.source = source, .config = config_new()};
@@ -190,7 +197,7 @@ enum err config_read_text(struct config **out, struct text ini, const struct con
 		reading_default(&reading);
 	settle(&reading);
 	if (reading.err == ERR_OK)
-		*out = reading.config;
+		*out = config_link(reading.config);
 	else
 		config_free(reading.config);
 	return reading.err;

@@ -8,12 +8,18 @@
 #ifndef POLICY_ENGINE_CONFIG_H
 #define POLICY_ENGINE_CONFIG_H
 
+#include "policy/core/bucket.h"
+#include "policy/core/cache_codec.h"
+#include "policy/core/lockdown.h"
 #include "policy/core/reply.h"
 #include "policy/core/settings.h"
 #include "policy/engine/log.h"
+#include "policy/engine/resolv_conf.h"
 
 #define CONFIG_LISTEN_MAX        16
 #define CONFIG_LOCAL_DOMAINS_MAX 1024
+#define CONFIG_ACCOUNTS_MAX      256
+#define CONFIG_TYPES_MAX         16
 #define CONFIG_DEFAULT_FILE      "/etc/policyd/policyd.ini"
 
 enum listen_kind { LISTEN_UNIX, LISTEN_INET };
@@ -43,7 +49,18 @@ struct config {
 	enum log_format log_format;
 	enum log_level log_level;
 	enum log_decisions log_decisions;
-	struct settings settings;
+	struct settings settings; /* its `lockdown` points to the one below when that is enabled */
+	struct lockdown_settings lockdown;
+	struct bucket_rule new_domains; /* of each login */
+	char *resolv_conf;
+	struct nameservers nameservers; /* count 0: those of resolv_conf */
+	uint32_t dns_timeout_ms;        /* of one try */
+	unsigned dns_attempts;
+	uint32_t dns_deadline_ms; /* of a request, never less than dns_timeout_ms */
+	unsigned dns_max_in_flight;
+	char *cache_dir; /* none of the folders of durable data */
+	struct cache_rules cache_rules;
+	unsigned cache_max_mb;
 	struct replies replies;
 	struct config_private *own; /* storage behind the pointers above */
 };

@@ -196,10 +196,20 @@ void reading_override(struct reading *reading, struct text override)
 		text_trim(text_tail(override, left.len + 1)));
 }
 
-static bool option_is_set(const struct reading *reading, const struct option *option)
+bool option_is_set(const struct reading *reading, const struct option *option)
 {
 	const struct origin *origin = &reading->origins[option - config_schema];
 	return origin->line || origin->is_override;
+}
+
+void reading_place_option(struct reading *reading, const struct option *option)
+{
+	const struct origin *origin = &reading->origins[option - config_schema];
+	if (origin->is_override)
+		snprintf(reading->place, sizeof(reading->place), "-o %s.%s", option->section,
+			option->key);
+	else
+		reading_place_line(reading, origin->line);
 }
 
 void reading_default(struct reading *reading)
@@ -210,37 +220,4 @@ void reading_default(struct reading *reading)
 		if (option->fallback && !option_is_set(reading, option))
 			option_set(reading, option, text_of(option->fallback), false);
 	}
-}
-
-static void complain_ignored(
-	struct reading *reading, const char *key, const char *value, const char *why)
-{
-	const struct option *option = option_find("match", text_of(key));
-	const struct origin *origin = &reading->origins[option - config_schema];
-	if (!option_is_set(reading, option))
-		return;
-	if (origin->is_override)
-		snprintf(reading->place, sizeof(reading->place), "-o match.%s", key);
-	else
-		reading_place_line(reading, origin->line);
-	reading_complain(reading,
-		"[match] %s: \"%s\" cannot be had with semantics = first-hit: %s; leave the line "
-		"out",
-		key, value, why);
-}
-
-/* first-hit is Postfix to the letter. Who writes down what it cannot do expects it to be done. */
-void reading_check(struct reading *reading)
-{
-	const struct settings *settings = &reading->config->settings;
-	if (settings->semantics != SEMANTICS_FIRST_HIT)
-		return;
-	if (settings->allow_self)
-		complain_ignored(reading, "allow_self", "yes",
-			"Postfix lets a login use its own address only where a row says so");
-	if (settings->local_keep)
-		complain_ignored(reading, "local_part", "keep", "Postfix folds every address");
-	if (!settings->routing_literal)
-		complain_ignored(reading, "routing", "both",
-			"Postfix looks up only the address that it rewrites the sender to");
 }

@@ -2,15 +2,16 @@
  * What the files behind config.h share: the table of options and the readers of their values.
  *
  * config.c reads lines, config_apply.c sets the option that a line means, config_schema.c says
- * what each option is, config_value.c and config_listen.c turn a value into a field of struct
- * config. Nobody outside these and their test includes this.
+ * what each option is, config_value.c, config_listen.c and config_lockdown.c turn a value into a
+ * field of struct config, config_check.c compares options with each other. Nobody outside these
+ * and their test includes this.
  */
 #ifndef POLICY_ENGINE_CONFIG_PRIVATE_H
 #define POLICY_ENGINE_CONFIG_PRIVATE_H
 
 #include "policy/engine/config.h"
 
-#define CONFIG_OPTIONS_MAX  64    /* rows of config_schema, at most */
+#define CONFIG_OPTIONS_MAX  96    /* rows of config_schema, at most */
 #define CONFIG_VALUE_MAX    65536 /* bytes of a line of the file, and of an override */
 #define CONFIG_WHY_MAX      1024
 #define CONFIG_NEAREST_MAX  32  /* no name in the table is longer */
@@ -28,6 +29,8 @@ struct config_block {
 struct config_private {
 	struct config_block *blocks;
 	struct text local_domains[CONFIG_LOCAL_DOMAINS_MAX];
+	struct text accounts[CONFIG_ACCOUNTS_MAX];
+	struct text types[CONFIG_TYPES_MAX];
 };
 
 struct option;
@@ -76,23 +79,37 @@ struct nearest {
 };
 void nearest_try(struct nearest *nearest, const char *known);
 
-value_parse value_choice;    /* an enum, or a bool with two choices */
-value_parse value_switch;    /* the same into a bool */
-value_parse value_number;    /* unsigned */
-value_parse value_workers;   /* unsigned or `auto` */
-value_parse value_mode;      /* octal, of a socket */
-value_parse value_account;   /* char *, the name of a user or group, or empty */
-value_parse value_directory; /* char *, absolute */
+value_parse value_choice;  /* an enum, or a bool with two choices */
+value_parse value_switch;  /* the same into a bool */
+value_parse value_number;  /* unsigned */
+value_parse value_workers; /* unsigned or `auto` */
+value_parse value_mode;    /* octal, of a socket */
+value_parse value_account; /* char *, the name of a user or group, or empty */
+value_parse value_path;    /* char *, absolute */
 value_parse value_listen;
 value_parse value_states;
 value_parse value_delimiter;
 value_parse value_domain;  /* struct text, canonical, or empty */
 value_parse value_domains; /* local_domains */
 value_parse value_reply;   /* const char *, NULL for empty */
+value_parse value_label;   /* struct text, lower-case labels */
+value_parse value_version; /* struct text */
+value_parse value_lockdown_account;
+value_parse value_lockdown_type;
+value_parse value_nameserver;
 
 /* For the parsers: writes `why`, returns ERR_INVALID. */
 enum err value_refuse(struct value_reader *reader, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* For the parsers: a copy of `kept` into the option's struct text. */
+enum err value_keep_text(struct value_reader *reader, struct text kept);
+
+/* Blanks and tabs. */
+bool value_has_blank(struct text t);
+
+/* No case in ASCII. */
+bool value_equal_nocase(struct text a, const char *b);
 
 /* Digits of a base up to 10, and nothing else; false also over max. */
 bool value_digits(struct text value, unsigned base, unsigned max, unsigned *out);
@@ -135,6 +152,12 @@ void reading_set(struct reading *reading, struct text key, struct text value);
 
 /* "section.key=value" of an -o option. */
 void reading_override(struct reading *reading, struct text override);
+
+/* Whether the file or an override said it. */
+bool option_is_set(const struct reading *reading, const struct option *option);
+
+/* Sentences are about the place that set this option from now on; about the file where none did. */
+void reading_place_option(struct reading *reading, const struct option *option);
 
 /* Everything that was not set gets its default. */
 void reading_default(struct reading *reading);

@@ -16,6 +16,9 @@
 		.offset = FIELD(replies.of_reason) + sizeof(const char *) * (reason_)              \
 	}
 
+#define NO_DOMAINS "with 0 every domain that is not cached would be deferred"
+#define A_WEEK     "a record that is a week old says little (RFC 8767)"
+
 static const char *const no_yes[] = {"no", "yes", NULL};
 static const char *const modes[] = {"enforce", "monitor", NULL};
 static const char *const monitor_actions[] = {"DUNNO", "WARN", NULL};
@@ -29,6 +32,8 @@ static const char *const both_literal[] = {"both", "literal", NULL};
 static const char *const reject_permit[] = {"reject", "permit", NULL};
 static const char *const permit_reject[] = {"permit", "reject", NULL};
 static const char *const unauthenticated[] = {"permit", "reject_owned", NULL};
+static const char *const on_failure[] = {"defer", "permit", "reject", NULL};
+static const char *const grants[] = {"no", "senderid", NULL};
 
 /* clang-format off */
 const struct option config_schema[] = {
@@ -42,7 +47,7 @@ const struct option config_schema[] = {
 	 .offset = FIELD(user)},
 	{.section = "policyd", .key = "group", .parse = value_account, .fallback = "",
 	 .offset = FIELD(group)},
-	{.section = "policyd", .key = "state_dir", .parse = value_directory,
+	{.section = "policyd", .key = "state_dir", .parse = value_path,
 	 .fallback = "/var/lib/policyd", .offset = FIELD(state_dir)},
 	{.section = "policyd", .key = "table_max_mb", .parse = value_number, .fallback = "16384",
 	 .offset = FIELD(table_max_mb), .min = 1, .max = 4194304},
@@ -94,6 +99,56 @@ const struct option config_schema[] = {
 	{.section = "match", .key = "append_domain", .parse = value_domain, .fallback = "",
 	 .offset = FIELD(settings.append_domain)},
 
+	{.section = "lockdown", .key = "enabled", .parse = value_switch, .fallback = "no",
+	 .offset = FIELD(lockdown.is_enabled), .choices = no_yes},
+	{.section = "lockdown", .key = "label", .parse = value_label, .fallback = "_mailchannels",
+	 .offset = FIELD(lockdown.label)},
+	{.section = "lockdown", .key = "version", .parse = value_version, .fallback = "mc1",
+	 .offset = FIELD(lockdown.version)},
+	{.section = "lockdown", .key = "account", .parse = value_lockdown_account, .fallback = "",
+	 .may_repeat = true},
+	{.section = "lockdown", .key = "sender_id_type", .parse = value_lockdown_type,
+	 .fallback = "x-authuser", .may_repeat = true},
+	{.section = "lockdown", .key = "on_failure", .parse = value_choice, .fallback = "defer",
+	 .offset = FIELD(lockdown.on_failure), .choices = on_failure},
+	{.section = "lockdown", .key = "grant", .parse = value_switch, .fallback = "no",
+	 .offset = FIELD(lockdown.grant_senderid), .choices = grants},
+	{.section = "lockdown", .key = "new_domains_per_min", .parse = value_number,
+	 .fallback = "30", .offset = FIELD(new_domains.per_min), .min = 1, .max = 60000,
+	 .hint = NO_DOMAINS},
+	{.section = "lockdown", .key = "new_domains_burst", .parse = value_number,
+	 .fallback = "20", .offset = FIELD(new_domains.burst), .min = 1, .max = 60000,
+	 .hint = NO_DOMAINS},
+
+	{.section = "dns", .key = "resolv_conf", .parse = value_path,
+	 .fallback = "/etc/resolv.conf", .offset = FIELD(resolv_conf)},
+	{.section = "dns", .key = "nameserver", .parse = value_nameserver, .fallback = "",
+	 .may_repeat = true},
+	{.section = "dns", .key = "timeout_ms", .parse = value_number, .fallback = "1000",
+	 .offset = FIELD(dns_timeout_ms), .min = 10, .max = 10000,
+	 .hint = "a server that has not answered after 10 s will not, and a mail waits for it"},
+	{.section = "dns", .key = "attempts", .parse = value_number, .fallback = "3",
+	 .offset = FIELD(dns_attempts), .min = 1, .max = 10},
+	{.section = "dns", .key = "deadline_ms", .parse = value_number, .fallback = "4000",
+	 .offset = FIELD(dns_deadline_ms), .min = 10, .max = 30000,
+	 .hint = "Postfix gives a request up after 100 s by default, after 10 s as contrib/postfix "
+		 "wires it"},
+	{.section = "dns", .key = "max_in_flight", .parse = value_number, .fallback = "1024",
+	 .offset = FIELD(dns_max_in_flight), .min = 1, .max = 16384,
+	 .hint = "each query has a port of its own, and Linux has about 28000 to give"},
+	{.section = "dns", .key = "cache_dir", .parse = value_path,
+	 .fallback = "/run/policyd/cache", .offset = FIELD(cache_dir)},
+	{.section = "dns", .key = "cache_max_ttl_s", .parse = value_number, .fallback = "3600",
+	 .offset = FIELD(cache_rules.max_ttl_s), .min = 1, .max = 604800, .hint = A_WEEK},
+	{.section = "dns", .key = "cache_negative_max_ttl_s", .parse = value_number,
+	 .fallback = "300", .offset = FIELD(cache_rules.negative_max_ttl_s), .min = 1,
+	 .max = 10800,
+	 .hint = "so long a domain's first record is not seen; RFC 2308 advises up to 3 hours"},
+	{.section = "dns", .key = "cache_stale_s", .parse = value_number, .fallback = "86400",
+	 .offset = FIELD(cache_rules.stale_s), .min = 0, .max = 604800, .hint = A_WEEK},
+	{.section = "dns", .key = "cache_max_mb", .parse = value_number, .fallback = "256",
+	 .offset = FIELD(cache_max_mb), .min = 1, .max = 65536},
+
 	REPLY("null_refused", REASON_NULL_REFUSED),
 	REPLY("not_logged_in", REASON_NOT_LOGGED_IN),
 	REPLY("bad_sender", REASON_BAD_SENDER),
@@ -102,6 +157,10 @@ const struct option config_schema[] = {
 	REPLY("not_owned", REASON_NOT_OWNED),
 	REPLY("denied_by_row", REASON_DENIED_BY_ROW),
 	REPLY("expired", REASON_EXPIRED),
+	REPLY("locked_down", REASON_LOCKED_DOWN),
+	REPLY("lockdown_unknown", REASON_LOCKDOWN_UNKNOWN),
+	REPLY("lockdown_unknown_reject", REASON_LOCKDOWN_UNKNOWN_REJECT),
+	REPLY("dns_limited", REASON_DNS_LIMITED),
 	REPLY("no_table", REASON_NO_TABLE),
 	REPLY("table_damaged", REASON_TABLE_DAMAGED),
 };

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define DIRECTORY_MAX  1024
+#define PATH_BYTES_MAX 1024
 #define ACCOUNT_MAX    255
 #define DELIMITERS_MAX 32
 
@@ -43,12 +43,12 @@ static enum err keep_string(struct value_reader *reader, struct text value)
 	return ERR_OK;
 }
 
-static enum err keep_text(struct value_reader *reader, struct text value)
+enum err value_keep_text(struct value_reader *reader, struct text kept)
 {
-	char *copy = config_keep(reader->config, value.ptr, value.len);
+	char *copy = config_keep(reader->config, kept.ptr, kept.len);
 	if (!copy)
 		return ERR_NOMEM;
-	*(struct text *)field_of(reader) = (struct text){copy, value.len};
+	*(struct text *)field_of(reader) = (struct text){copy, kept.len};
 	return ERR_OK;
 }
 
@@ -76,12 +76,12 @@ struct text text_trim(struct text t)
 	return t;
 }
 
-static bool text_has_blank(struct text t)
+bool value_has_blank(struct text t)
 {
 	return text_find(t, ' ') < t.len || text_find(t, '\t') < t.len;
 }
 
-static bool text_equal_nocase(struct text a, const char *b)
+bool value_equal_nocase(struct text a, const char *b)
 {
 	size_t i = 0;
 	while (i < a.len && b[i] && ascii_lower(a.ptr[i]) == ascii_lower(b[i]))
@@ -107,7 +107,7 @@ static enum err refuse_choice(struct value_reader *reader, struct text value)
 static bool choice_index(const struct option *option, struct text value, unsigned *index)
 {
 	for (*index = 0; option->choices[*index]; ++*index)
-		if (text_equal_nocase(value, option->choices[*index]))
+		if (value_equal_nocase(value, option->choices[*index]))
 			return true;
 	return false;
 }
@@ -168,7 +168,7 @@ enum err value_workers(struct value_reader *reader, struct text value)
 	const struct option *option = reader->option;
 	if (number_read(reader, value))
 		return ERR_OK;
-	if (!text_equal_nocase(value, "auto"))
+	if (!value_equal_nocase(value, "auto"))
 		return value_refuse(reader, "is neither auto nor a number from %u to %u",
 			option->min, option->max);
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -192,17 +192,17 @@ enum err value_mode(struct value_reader *reader, struct text value)
 
 enum err value_account(struct value_reader *reader, struct text value)
 {
-	bool is_bad = value.len > ACCOUNT_MAX || text_has_blank(value) || text_has_control(value);
+	bool is_bad = value.len > ACCOUNT_MAX || value_has_blank(value) || text_has_control(value);
 	if (is_bad || text_find(value, ':') < value.len || text_find(value, '/') < value.len)
 		return value_refuse(reader, "is not the name of a user or group");
 	return keep_string(reader, value);
 }
 
-enum err value_directory(struct value_reader *reader, struct text value)
+enum err value_path(struct value_reader *reader, struct text value)
 {
-	if (value.len == 0 || value.ptr[0] != '/' || value.len > DIRECTORY_MAX)
+	if (value.len == 0 || value.ptr[0] != '/' || value.len > PATH_BYTES_MAX)
 		return value_refuse(
-			reader, "is not an absolute path of at most %d bytes", DIRECTORY_MAX);
+			reader, "is not an absolute path of at most %d bytes", PATH_BYTES_MAX);
 	return keep_string(reader, value);
 }
 
@@ -223,7 +223,7 @@ static bool list_next(struct text *rest, struct text *word)
 static enum protocol_state state_of(struct text word)
 {
 	for (unsigned state = 0; state < STATE_COUNT_; state++)
-		if (text_equal_nocase(word, protocol_state_name((enum protocol_state)state)))
+		if (value_equal_nocase(word, protocol_state_name((enum protocol_state)state)))
 			return (enum protocol_state)state;
 	return STATE_COUNT_;
 }
@@ -267,13 +267,13 @@ enum err value_states(struct value_reader *reader, struct text value)
 enum err value_delimiter(struct value_reader *reader, struct text value)
 {
 	bool is_bad = value.len > DELIMITERS_MAX || !text_is_ascii(value);
-	if (is_bad || text_has_blank(value) || text_has_control(value) ||
+	if (is_bad || value_has_blank(value) || text_has_control(value) ||
 		text_find(value, '@') < value.len)
 		return value_refuse(reader,
 			"is not a set of at most %d ASCII characters without @, blanks and "
 			"control characters",
 			DELIMITERS_MAX);
-	return keep_text(reader, value);
+	return value_keep_text(reader, value);
 }
 
 enum err value_domain(struct value_reader *reader, struct text value)
@@ -281,11 +281,11 @@ enum err value_domain(struct value_reader *reader, struct text value)
 	char bytes[DOMAIN_MAX];
 	struct text domain = {bytes, 0};
 	if (value.len == 0)
-		return keep_text(reader, value);
+		return value_keep_text(reader, value);
 	if (value.ptr[0] == '[' || !address_domain(&unicode_ops, value, bytes, &domain))
 		return value_refuse(
 			reader, "is not a domain (write it without @ and without brackets)");
-	return keep_text(reader, domain);
+	return value_keep_text(reader, domain);
 }
 
 static enum err local_domain_add(struct value_reader *reader, struct text word)

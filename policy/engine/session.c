@@ -1,20 +1,45 @@
 /*
  * Joins the decision with its facts. See session.h.
  *
- * The large working state (decision, facts) is allocated once a session; a question allocates
- * nothing.
+ * The large working state (decision, facts) is allocated once a session; a question that is
+ * answered at once allocates nothing. One that has to wait is copied into an inquiry, which also
+ * keeps the DNS facts it waited for.
  */
 #include "policy/engine/session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+#define NAMES_MAX (READINGS_MAX + 1) /* a name for each reading */
+
+/* A fact that an inquiry waited for. */
+struct known {
+	char name[DNS_NAME_MAX + 1];
+	struct txt_fact *fact; /* NULL: there was no memory to keep it */
+};
+
+struct inquiry {
+	struct session *session;
+	struct session_later later;
+	struct request request; /* into bytes */
+	char *bytes;
+	int64_t begun_ms;
+	struct txt_wait wait;
+	ev_timer deadline; /* of a name after the first: what the others left of the time */
+	size_t known_count;
+	struct known known[NAMES_MAX];
+};
 
 struct session {
 	struct session_parts parts;
 	enum table_trust trust;
 	uint32_t id_salt;
 	uint32_t id_count;
+	struct inquiry *spare; /* for the next question that may have to wait */
 	struct decision decision;
 	struct table_facts facts;
+	struct txt_fact fact;
+	struct session_answer answer; /* of a question that waited */
 };
 
 enum err session_new(struct session **out, const struct session_parts *parts, uint32_t id_salt)
@@ -29,8 +54,22 @@ enum err session_new(struct session **out, const struct session_parts *parts, ui
 	return ERR_OK;
 }
 
+static void inquiry_free(struct inquiry *inquiry)
+{
+	if (!inquiry)
+		return;
+	if (inquiry->session->parts.loop)
+		ev_timer_stop(inquiry->session->parts.loop, &inquiry->deadline);
+	for (size_t i = 0; i < inquiry->known_count; i++)
+		free(inquiry->known[i].fact);
+	free(inquiry->bytes);
+	free(inquiry);
+}
+
 void session_free(struct session *session)
 {
+	if (session)
+		inquiry_free(session->spare);
 	free(session);
 }
 
@@ -44,8 +83,8 @@ void session_trust_table(struct session *session, enum table_trust trust)
 	session->trust = trust;
 }
 
-/* Four characters say which process, the rest counts: short enough to be read out on the telephone.
- */
+/* Four characters say which process, the rest counts: short enough to be read out on the
+ * telephone. */
 static void next_id(struct session *session, char id[DECISION_ID_MAX])
 {
 	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
@@ -58,48 +97,328 @@ static void next_id(struct session *session, char id[DECISION_ID_MAX])
 	id[DECISION_ID_MAX - 1] = 0;
 }
 
-/* Answers every NEED_TABLE of the decision from one consistent look at the table. */
-static void decide_from_table(struct session *session)
+/* One run of the decision: its look at the table, and who asks. */
+struct run {
+	struct session *session;
+	bool may_wait;
+	struct inquiry *inquiry; /* NULL until it waits */
+	const struct request *request;
+	enum lookup table;
+	bool has_table; /* the look is open */
+	bool has_looked;
+};
+
+/* The first question to the table opens one consistent look, which ends with the run. */
+static void open_table(struct run *run)
 {
-	struct decision *decision = &session->decision;
-	struct table_facts *facts = &session->facts;
+	struct session *session = run->session;
 	struct authz *authz = session->parts.authz;
 	struct authz_meta meta;
-	enum need need = NEED_TABLE;
 
-	facts->count = 0;
-	facts->table = LOOKUP_FAILED;
-	if (session->trust != TABLE_DAMAGED)
-		facts->table = authz ? authz_begin(authz, &meta) : LOOKUP_ABSENT;
-	while (need == NEED_TABLE) {
-		if (facts->table == LOOKUP_FOUND)
-			authz_find(authz, decision, facts);
-		need = decision_give_table(decision, facts);
-	}
-	if (authz && session->trust != TABLE_DAMAGED && facts->table != LOOKUP_FAILED)
-		authz_end(authz);
+	run->has_looked = true;
+	run->table = LOOKUP_FAILED;
+	if (session->trust == TABLE_DAMAGED)
+		return;
+	run->table = authz ? authz_begin(authz, &meta) : LOOKUP_ABSENT;
+	run->has_table = authz && run->table != LOOKUP_FAILED;
 }
 
-void session_ask(struct session *session, const struct request *request, int64_t now,
-	const struct trace *trace, struct session_answer *answer)
+static enum need give_table(struct run *run)
+{
+	struct session *session = run->session;
+
+	if (!run->has_looked)
+		open_table(run);
+	session->facts.count = 0;
+	session->facts.table = run->table;
+	if (run->table == LOOKUP_FOUND)
+		authz_find(session->parts.authz, &session->decision, &session->facts);
+	return decision_give_table(&session->decision, &session->facts);
+}
+
+static void fail_fact(struct txt_fact *fact, enum dns_failure failure)
+{
+	dns_answer_clear(&fact->answer, failure);
+	fact->is_cached = fact->is_stale = false;
+	fact->ttl_left_s = 0;
+}
+
+/* What the inquiry waited for already; NULL: nothing of that name. */
+static const struct known *known_of(const struct inquiry *inquiry, struct text name)
+{
+	for (size_t i = 0; inquiry && i < inquiry->known_count; i++)
+		if (text_equal(text_of(inquiry->known[i].name), name))
+			return &inquiry->known[i];
+	return NULL;
+}
+
+/* The request's texts, copied behind each other: what is returned is the caller's. NULL: no memory. */
+static char *keep_request(struct request *kept, const struct request *request)
+{
+	size_t len = 0, used = 0;
+	char *bytes;
+
+	for (size_t i = 0; i < ATTR_COUNT_; i++)
+		len += request->attr[i].len;
+	bytes = malloc(len + 1);
+	if (!bytes)
+		return NULL;
+	for (size_t i = 0; i < ATTR_COUNT_; i++) {
+		struct text from = request->attr[i];
+
+		if (from.len)
+			memcpy(bytes + used, from.ptr, from.len);
+		kept->attr[i] = (struct text){bytes + used, from.len};
+		used += from.len;
+	}
+	return bytes;
+}
+
+static int64_t steady_ms(const struct session *session)
+{
+	return session->parts.clock.steady_ms(session->parts.clock.ctx);
+}
+
+static void on_fact(struct txt_wait *wait, const struct txt_fact *fact);
+
+/* Nobody switches lockdown off with a slow name in front of another: a name that did not have all
+ * of deadline_ms failed by our own limit, not the DNS. */
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct inquiry *inquiry = timer->data;
+
+	(void)loop;
+	(void)events;
+	txt_give_up(&inquiry->wait, DNS_FAILURE_LIMIT);
+}
+
+/* An inquiry to wait in; NULL without memory. */
+static struct inquiry *ready_inquiry(struct run *run)
+{
+	struct session *session = run->session;
+
+	if (run->inquiry)
+		return run->inquiry;
+	if (!session->spare) {
+		session->spare = calloc(1, sizeof(*session->spare));
+		if (!session->spare)
+			return NULL;
+		session->spare->session = session;
+		session->spare->wait.on_fact = on_fact;
+		session->spare->wait.owner = session->spare;
+		ev_timer_init(&session->spare->deadline, on_deadline, 0., 0.);
+		session->spare->deadline.data = session->spare;
+	}
+	return session->spare;
+}
+
+/* It waits for another name, for as long as is left. */
+static void watch_deadline(struct inquiry *inquiry, uint32_t left_ms)
+{
+	struct ev_loop *loop = inquiry->session->parts.loop;
+
+	if (!loop)
+		return;
+	ev_timer_stop(loop, &inquiry->deadline);
+	ev_timer_set(&inquiry->deadline, left_ms / 1000., 0.);
+	ev_timer_start(loop, &inquiry->deadline);
+}
+
+/* The inquiry begins to wait: it takes the request with it. False: no memory for that. */
+static bool begin_waiting(struct run *run, struct inquiry *inquiry)
+{
+	struct session *session = run->session;
+
+	inquiry->bytes = keep_request(&inquiry->request, run->request);
+	if (!inquiry->bytes) {
+		txt_cancel(&inquiry->wait);
+		fail_fact(&session->fact, DNS_FAILURE_MEMORY);
+		return false;
+	}
+	inquiry->begun_ms = steady_ms(session);
+	run->inquiry = inquiry;
+	session->spare = NULL;
+	return true;
+}
+
+/* 0: it may not wait for one name more. */
+static uint32_t left_ms(const struct inquiry *inquiry)
+{
+	const struct session *session = inquiry->session;
+	int64_t left = inquiry->begun_ms + session->parts.deadline_ms - steady_ms(session);
+
+	return left > 0 && inquiry->known_count < NAMES_MAX ? (uint32_t)left : 0;
+}
+
+/* What the cache knows needs no waiting. */
+static void fetch_without_waiting(struct session *session)
+{
+	struct txt_wait wait = {0};
+
+	if (txt_ask(session->parts.txt, session->decision.lockdown_name,
+		    session->decision.login.full, &wait, &session->fact))
+		return;
+	txt_cancel(&wait);
+	fail_fact(&session->fact, DNS_FAILURE_MEMORY);
+}
+
+/* Sets session->fact. False: it comes later, to the inquiry. */
+static bool fetch_fact(struct run *run)
+{
+	struct session *session = run->session;
+	struct decision *decision = &session->decision;
+	struct inquiry *inquiry;
+	uint32_t left;
+
+	if (!session->parts.txt) {
+		fail_fact(&session->fact, DNS_FAILURE_LIMIT);
+		return true;
+	}
+	inquiry = run->may_wait ? ready_inquiry(run) : NULL;
+	if (!inquiry) {
+		fetch_without_waiting(session);
+		return true;
+	}
+	if (txt_ask(session->parts.txt, decision->lockdown_name, decision->login.full,
+		    &inquiry->wait, &session->fact))
+		return true;
+	if (!run->inquiry)
+		return !begin_waiting(run, inquiry);
+	left = left_ms(inquiry);
+	if (left == 0) {
+		txt_cancel(&inquiry->wait);
+		fail_fact(&session->fact, DNS_FAILURE_LIMIT);
+		return true;
+	}
+	watch_deadline(inquiry, left);
+	return false;
+}
+
+static void note_fact(const struct session *session, const struct txt_fact *fact)
+{
+	const struct trace *trace = session->parts.trace;
+	const struct dns_answer *answer = &fact->answer;
+	char rcode[16], text[DNS_NAME_MAX + 256];
+
+	if (!trace)
+		return;
+	snprintf(text, sizeof(text), "%.*s TXT: %s%s%s, %zu record%s, AD %s, TTL %u s, %s%s%s%s",
+		TEXT_ARG(session->decision.lockdown_name), dns_rcode_text(answer->rcode, rcode),
+		answer->status == LOOKUP_FAILED ? ", failed: " : "",
+		answer->status == LOOKUP_FAILED ? dns_failure_text(answer->failure) : "",
+		answer->count, answer->count == 1 ? "" : "s", answer->is_authentic ? "yes" : "no",
+		fact->ttl_left_s, fact->is_cached ? "from the cache" : "not cached",
+		fact->is_stale ? ", stale" : "", answer->server[0] ? ", server " : "",
+		answer->server);
+	trace->note(trace->ctx, "dns", text);
+}
+
+/* False: the answer waits. */
+static bool give_lockdown(struct run *run, enum need *need)
+{
+	struct session *session = run->session;
+	const struct known *known = known_of(run->inquiry, session->decision.lockdown_name);
+	const struct txt_fact *fact = &session->fact;
+
+	if (known && known->fact)
+		fact = known->fact;
+	else if (known)
+		fail_fact(&session->fact, DNS_FAILURE_MEMORY);
+	else if (!fetch_fact(run))
+		return false;
+	note_fact(session, fact);
+	*need = decision_give_lockdown(&session->decision,
+		&(struct lockdown_fact){.answer = &fact->answer, .is_stale = fact->is_stale});
+	return true;
+}
+
+/* Decides from the beginning. False: it waits for the DNS. */
+static bool decide(struct run *run)
+{
+	struct session *session = run->session;
+	const struct session_parts *parts = &session->parts;
+	enum need need;
+	bool is_decided = true;
+
+	if (parts->prepare)
+		parts->prepare(parts->prepare_ctx);
+	need = decision_start(&session->decision, parts->settings, run->request,
+		parts->clock.unix_s(parts->clock.ctx), parts->trace);
+	while (is_decided && need != NEED_NOTHING) {
+		if (need == NEED_TABLE)
+			need = give_table(run);
+		else
+			is_decided = give_lockdown(run, &need);
+	}
+	if (run->has_table)
+		authz_end(session->parts.authz);
+	return is_decided;
+}
+
+static void form_answer(
+	struct session *session, const struct request *request, struct session_answer *answer)
 {
 	static const struct login nobody;
 	struct decision *decision = &session->decision;
-	const struct settings *settings = session->parts.settings;
 
-	if (decision_start(decision, settings, request, now, trace) == NEED_TABLE)
-		decide_from_table(session);
 	next_id(session, answer->id);
 	answer->verdict = &decision->verdict;
 	answer->login = decision->has_login ? &decision->login : &nobody;
 	answer->sender_domain = decision->has_sender ? decision->sender.domain : TEXT("");
-	answer->reply_len =
-		reply_format(session->parts.replies, &decision->verdict, settings->monitor_action,
-			&(struct reply_values){
-				.login = request->attr[ATTR_SASL_USERNAME],
-				.sender = request->attr[ATTR_SENDER],
-				.domain = answer->sender_domain,
-				.id = {answer->id, DECISION_ID_MAX - 1},
-			},
-			answer->reply);
+	answer->reply_len = reply_format(session->parts.replies, &decision->verdict,
+		session->parts.settings->monitor_action,
+		&(struct reply_values){
+			.login = request->attr[ATTR_SASL_USERNAME],
+			.sender = request->attr[ATTR_SENDER],
+			.domain = answer->sender_domain,
+			.id = {answer->id, DECISION_ID_MAX - 1},
+		},
+		answer->reply);
+}
+
+struct inquiry *session_ask(struct session *session, const struct request *request,
+	const struct session_later *later, struct session_answer *answer)
+{
+	struct run run = {.session = session, .request = request, .may_wait = later != NULL};
+
+	if (!decide(&run)) {
+		run.inquiry->later = *later;
+		return run.inquiry;
+	}
+	form_answer(session, request, answer);
+	return NULL;
+}
+
+/* Keeps what came and decides again: the table may have changed meanwhile. */
+static void on_fact(struct txt_wait *wait, const struct txt_fact *fact)
+{
+	struct inquiry *inquiry = wait->owner;
+	struct session *session = inquiry->session;
+	struct known *known = &inquiry->known[inquiry->known_count++];
+	struct run run = {.session = session,
+		.inquiry = inquiry,
+		.request = &inquiry->request,
+		.may_wait = true};
+
+	if (session->parts.loop)
+		ev_timer_stop(session->parts.loop, &inquiry->deadline);
+	snprintf(known->name, sizeof(known->name), "%s", wait->name);
+	known->fact = malloc(sizeof(*known->fact));
+	if (known->fact) {
+		known->fact->is_cached = fact->is_cached;
+		known->fact->is_stale = fact->is_stale;
+		known->fact->ttl_left_s = fact->ttl_left_s;
+		dns_answer_copy(&known->fact->answer, &fact->answer);
+	}
+	if (!decide(&run))
+		return;
+	form_answer(session, &inquiry->request, &session->answer);
+	inquiry->later.on_answer(inquiry->later.ctx, &inquiry->request, &session->answer);
+	inquiry_free(inquiry);
+}
+
+void session_cancel(struct inquiry *inquiry)
+{
+	txt_cancel(&inquiry->wait);
+	inquiry_free(inquiry);
 }

@@ -1,34 +1,55 @@
 /*
- * One question from request to answer: the only place that joins the decision with the table (and
- * later the register, the cache and the resolver). The daemon, `check`, `explain` and `replay` all
+ * One question from request to answer: the only place that joins the decision with the table, the
+ * cache and the resolver (and later the register). The daemon, `check`, `explain` and `replay` all
  * ask through it.
  *
- * The core says what it needs, the session fetches it. Whatever cannot be fetched is a FAILED fact;
- * never an answer.
+ * The core says what it needs, the session fetches it: the table at once, the DNS perhaps later. A
+ * question that waited is decided again from its beginning, so that what it read of the table is
+ * never old. Whatever cannot be fetched is a FAILED fact; never an answer.
  */
 #ifndef POLICY_ENGINE_SESSION_H
 #define POLICY_ENGINE_SESSION_H
 
 #include "policy/core/reply.h"
 #include "policy/data/authz.h"
+#include "policy/engine/txt_source.h"
 
 #define DECISION_ID_MAX 12 /* with NUL */
 
 /* Why the table may not be asked although it opened. */
 enum table_trust { TABLE_TRUSTED, TABLE_DAMAGED };
 
+struct session_clock {
+	int64_t (*unix_s)(void *ctx);    /* for `expires` */
+	int64_t (*steady_ms)(void *ctx); /* for deadlines */
+	void *ctx;
+};
+
 /* Borrowed for the session's life; replaced by session_configure. */
 struct session_parts {
 	const struct settings *settings;
 	const struct replies *replies;
-	struct authz *authz; /* NULL: there is no table env yet */
+	struct authz *authz;    /* NULL: there is no table env yet */
+	struct txt_source *txt; /* NULL: no DNS; needed when lockdown is enabled */
+	uint32_t deadline_ms;   /* waiting for the DNS, all names of one question together */
+	/* Watches deadline_ms where a question needs several names. NULL: each name has it to
+	 * itself. */
+	struct ev_loop *loop;
+	struct session_clock clock;
+	const struct trace *trace; /* NULL but for `explain` */
+	/* Called before each decision, also one that is resumed; may call session_configure and
+	 * session_trust_table. NULL: nothing. */
+	void (*prepare)(void *ctx);
+	void *prepare_ctx;
 };
 
 struct session;
+struct inquiry; /* a question that waits for the DNS */
 
 /* id_salt: random, so that ids of two processes differ. */
 POLICY_CHECKED enum err session_new(
 	struct session **out, const struct session_parts *parts, uint32_t id_salt);
+/* Every inquiry has been answered or cancelled before. */
 void session_free(struct session *session);
 void session_configure(struct session *session, const struct session_parts *parts);
 /* The verification's word on the table, kept until the next call. */
@@ -43,9 +64,21 @@ struct session_answer {
 	char reply[REPLY_MAX];
 };
 
-/* Answers one request. now: Unix seconds. trace may be NULL. Cannot fail: what fails inside is a
- * deferral. */
-void session_ask(struct session *session, const struct request *request, int64_t now,
-	const struct trace *trace, struct session_answer *answer);
+/* Who gets an answer that comes later. on_answer is called once, unless the inquiry is cancelled;
+ * `request` is the session's copy of what was asked. Both end with the call. */
+struct session_later {
+	void (*on_answer)(
+		void *ctx, const struct request *request, const struct session_answer *answer);
+	void *ctx;
+};
+
+/* Answers one request. NULL: *answer is set. Else the answer comes to `later`, and the request's
+ * texts are no longer needed. later NULL: it may not wait; what would have to is a deferral. Cannot
+ * fail: what fails inside is a deferral. */
+struct inquiry *session_ask(struct session *session, const struct request *request,
+	const struct session_later *later, struct session_answer *answer);
+
+/* No answer any more. */
+void session_cancel(struct inquiry *inquiry);
 
 #endif

@@ -1,11 +1,14 @@
 /* Makes the data of `make bench`: a sender table in csv, requests about it, the answers due.
  * The same options give the same bytes.
  *
- *   table.csv      row i: user<i>@d<i mod domains>.example, in an order that is not sorted; even
- *                  rows belong to acct<i> of that domain, odd ones to the address itself
+ *   table.csv      row i: user<i>@d<i mod domains>.ZONE (example), in an order that is not sorted;
+ *                  even rows belong to acct<i> of that domain, odd ones to the address itself
  *   requests.txt   70 % own sender, 10 % own with an extension, 10 % someone else's or nobody's,
  *                  5 % null sender, 5 % without a login
  *   answers.txt    one line a request, as `load -e` reads it
+ *
+ * -k own: own senders only, -k foreign: refused ones only, both of one row after the other, so that
+ * no domain comes again before all others were there.
  *
  * Must not know how policyd decides: the answers follow from how the request was made. Fails with
  * a message and status 1, usage with 2. */
@@ -20,11 +23,15 @@
 
 enum { ADDRESS_SIZE = 64 };
 
+enum kind { KIND_MIXED, KIND_OWN, KIND_FOREIGN };
+
 struct plan {
 	uint32_t rows;
 	uint32_t requests;
 	uint32_t domains;
 	uint64_t random;
+	enum kind kind;
+	const char *zone;
 	const char *folder;
 };
 
@@ -46,7 +53,8 @@ static uint32_t random_below(struct plan *plan, uint32_t bound)
 static void format_address(
 	const struct plan *plan, const char *name, uint32_t i, const char *extension, char *out)
 {
-	snprintf(out, ADDRESS_SIZE, "%s%u%s@d%u.example", name, i, extension, i % plan->domains);
+	snprintf(out, ADDRESS_SIZE, "%s%u%s@d%u.%s", name, i, extension, i % plan->domains,
+		plan->zone);
 }
 
 static void format_owner(const struct plan *plan, uint32_t i, char *out)
@@ -125,6 +133,20 @@ static void write_foreign(struct plan *plan, uint32_t i, FILE *requests, FILE *a
 	fprintf(answers, "REJECT 5.7.1 Sender address rejected: not owned by user %s\n", login);
 }
 
+static void write_one_kind(struct plan *plan, uint32_t i, FILE *requests, FILE *answers)
+{
+	char sender[ADDRESS_SIZE], login[ADDRESS_SIZE];
+
+	if (plan->kind == KIND_FOREIGN) {
+		write_foreign(plan, i, requests, answers);
+		return;
+	}
+	format_address(plan, "user", i, "", sender);
+	format_owner(plan, i, login);
+	write_request(plan, sender, login, requests);
+	fputs("DUNNO\n", answers);
+}
+
 static void write_exchange(struct plan *plan, FILE *requests, FILE *answers)
 {
 	uint32_t i = random_below(plan, plan->rows);
@@ -178,8 +200,12 @@ static bool generate(struct plan *plan)
 
 	if (table != NULL)
 		write_table(plan, table);
-	for (uint32_t n = 0; requests != NULL && answers != NULL && n < plan->requests; n++)
-		write_exchange(plan, requests, answers);
+	for (uint32_t n = 0; requests != NULL && answers != NULL && n < plan->requests; n++) {
+		if (plan->kind == KIND_MIXED)
+			write_exchange(plan, requests, answers);
+		else
+			write_one_kind(plan, n % plan->rows, requests, answers);
+	}
 	ok = finish(table);
 	ok = finish(requests) && ok;
 	return finish(answers) && ok;
@@ -195,6 +221,26 @@ static bool parse_number(const char *text, unsigned long min, uint32_t *out)
 	*out = (uint32_t)value;
 	return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && value >= min &&
 	       value <= 100000000;
+}
+
+static bool parse_kind(const char *text, enum kind *out)
+{
+	static const char *const names[] = {"mixed", "own", "foreign"};
+
+	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*out = (enum kind)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Short enough for ADDRESS_SIZE. */
+static bool parse_zone(const char *text, const char **out)
+{
+	*out = text;
+	return *text != '\0' && strlen(text) <= 16;
 }
 
 static bool take_option(struct plan *plan, int option, const char *value)
@@ -213,6 +259,10 @@ static bool take_option(struct plan *plan, int option, const char *value)
 			return false;
 		plan->random = seed;
 		return true;
+	case 'k':
+		return parse_kind(value, &plan->kind);
+	case 'z':
+		return parse_zone(value, &plan->zone);
 	case 'o':
 		plan->folder = value;
 		return true;
@@ -222,16 +272,18 @@ static bool take_option(struct plan *plan, int option, const char *value)
 
 static int print_usage(void)
 {
-	fputs("usage: gen -n ROWS -q REQUESTS -o FOLDER [-D DOMAINS] [-s SEED]\n", stderr);
+	fputs("usage: gen -n ROWS -q REQUESTS -o FOLDER [-D DOMAINS] [-s SEED]\n"
+	      "           [-k mixed|own|foreign] [-z ZONE]\n",
+		stderr);
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	struct plan plan = {0};
+	struct plan plan = {.zone = "example"};
 	int option;
 
-	while ((option = getopt(argc, argv, "n:q:D:s:o:")) != -1)
+	while ((option = getopt(argc, argv, "n:q:D:s:o:k:z:")) != -1)
 		if (option == '?' || !take_option(&plan, option, optarg))
 			return print_usage();
 	if (optind != argc || plan.rows == 0 || plan.requests == 0 || plan.folder == NULL)

@@ -293,6 +293,22 @@ class GenTest(BenchToolsCase):
             self.assertEqual(answer, due)
         self.assertGreater(sum(answer != "DUNNO" for answer in answers), 100)
 
+    def test_kinds_visit_each_domain_in_turn(self):
+        for kind, due in (("own", "DUNNO"), ("foreign", "REJECT ")):
+            made = self.generate(kind, "-n", 60, "-q", 60, "-D", 60, "-k", kind, "-z", "zone.test")
+            requests = made["requests.txt"].split("\n\n")[:-1]
+            logins = [dict(line.split("=", 1) for line in text.splitlines())["sasl_username"]
+                      for text in requests]
+            self.assertEqual([login.partition("@")[2] for login in logins],
+                             [f"d{i}.zone.test" for i in range(60)])
+            answers = made["answers.txt"].splitlines()
+            self.assertEqual(len(answers), 60)
+            self.assertTrue(all(answer.startswith(due) for answer in answers))
+
+    def test_bad_usage(self):
+        for extra in (["-k", "other"], ["-z", ""], ["-z", "x" * 17]):
+            self.assertEqual(tool("gen", "-n", 2, "-q", 1, "-o", self.folder, *extra).returncode, 2)
+
 
 if __name__ == "__main__":
     unittest.main()

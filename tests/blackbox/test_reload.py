@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import unittest
 
 from helper import DUNNO, IS_ROOT, Daemon, ask, free_port, reject, wait_until
@@ -102,6 +103,22 @@ class Reload(unittest.TestCase):
         self.assertEqual(daemon.notify.messages[0], "RELOADING=1")
         self.assertRegex(daemon.notify.messages[1], r"^MONOTONIC_USEC=\d+$")
         self.assertEqual(daemon.notify.messages[-1], "READY=1")
+
+    def test_nobody_reads_notifications(self):
+        """The daemon does not wait for ever for who started it."""
+        with open("/proc/sys/net/unix/max_dgram_qlen", encoding="ascii") as file:
+            room = int(file.read())
+        daemon = Daemon(self).start()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                for _ in range(room + 2):
+                    other.sendto(b"X=1", daemon.notify.name)
+        daemon.configure(mode="monitor")
+        daemon.child.send_signal(signal.SIGHUP)
+        wait_until(lambda: daemon.ask(login="bob") == DUNNO, "the new configuration")
+        self.assertEqual(daemon.stop(), 0)
+        self.assertIn("cannot tell it anything", daemon.log())
 
     def test_many_in_a_row(self):
         daemon = Daemon(self, workers="2").start()

@@ -23,6 +23,14 @@ static void check_config(const struct config *config)
 		abort();
 	if (config->idle_timeout_s < 300 || config->settings.states == 0 || config->workers == 0)
 		abort();
+	if (config->lockdown.is_enabled &&
+		(config->lockdown.account_count == 0 || !config->settings.lockdown))
+		abort();
+	if (config->lockdown.label.len == 0 || config->lockdown.type_count == 0 ||
+		config->nameservers.count > NAMESERVERS_MAX)
+		abort();
+	if (config->dns_deadline_ms < config->dns_timeout_ms || config->new_domains.burst == 0)
+		abort();
 	for (int i = 0; i < REASON_COUNT_; i++)
 		if (config->replies.of_reason[i] &&
 			reply_template_check(text_of(config->replies.of_reason[i])))

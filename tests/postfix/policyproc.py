@@ -39,8 +39,8 @@ def missing_programs():
 class PolicyProcess:
     """policyd with a state folder of its own; the socket may lie anywhere."""
 
-    def __init__(self, folder, listen, socket_group, match=None, **policyd):
-        """match and policyd hold keys of those two sections of policyd.ini."""
+    def __init__(self, folder, listen, socket_group, match=None, sections=None, **policyd):
+        """match and policyd hold keys of those two sections of policyd.ini, sections more of them by name."""
         self.folder = folder
         self.ini = os.path.join(folder, "policyd.ini")
         self.log_file = os.path.join(folder, "policyd.log")
@@ -52,16 +52,20 @@ class PolicyProcess:
         keys = {"listen": listen, "socket_group": socket_group, "user": USER, "group": GROUP,
                 "state_dir": state_dir, "table_max_mb": "64", **policyd}
         with open(self.ini, "w", encoding="utf-8") as file:
-            for section, pairs in (("policyd", keys), ("match", match or {})):
+            for section, pairs in {"policyd": keys, "match": match or {}, **(sections or {})}.items():
                 file.write(f"[{section}]\n")
                 file.writelines(f"{name} = {value}\n" for name, value in pairs.items())
 
+    def ctl(self, *words, stdin=None):
+        """Run policyctl, which must exit 0."""
+        done = subprocess.run([POLICYCTL, "-c", self.ini, *words], input=stdin, capture_output=True,
+                              text=True, check=False)
+        if done.returncode != 0:
+            raise PolicyError(f"policyctl {words}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+
     def load(self, table):
         """Replace the table by this text in the postfix format."""
-        done = subprocess.run([POLICYCTL, "-c", self.ini, "load", "--force", "-"], input=table,
-                              capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise PolicyError(f"policyctl load: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        self.ctl("load", "--force", "-", stdin=table)
 
     def start(self):
         """Start it and return once it has said READY=1."""

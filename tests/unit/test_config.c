@@ -50,7 +50,8 @@ static void read_bytes(struct outcome *outcome, struct text ini, const char *con
 	assert_int_equal(outcome->sentences == 0, outcome->err == ERR_OK);
 }
 
-static struct config *accept(struct outcome *outcome, const char *ini, const char *const *overrides)
+static struct config *accept_ini(
+	struct outcome *outcome, const char *ini, const char *const *overrides)
 {
 	read_bytes(outcome, text_of(ini), overrides);
 	assert_string_equal(outcome->said, "");
@@ -92,6 +93,34 @@ static char *describe_settings(char *out, char *end, const struct settings *s)
 	return out;
 }
 
+static char *describe_lockdown(char *out, char *end, const struct lockdown_settings *l)
+{
+	out += snprintf(out, (size_t)(end - out),
+		"\nlockdown=%d label=%.*s version=%.*s failure=%d grant=%d accounts=",
+		l->is_enabled, TEXT_ARG(l->label), TEXT_ARG(l->version), (int)l->on_failure,
+		l->grant_senderid);
+	for (size_t i = 0; i < l->account_count; i++)
+		out += snprintf(out, (size_t)(end - out), "%.*s,", TEXT_ARG(l->accounts[i]));
+	out += snprintf(out, (size_t)(end - out), " types=");
+	for (size_t i = 0; i < l->type_count; i++)
+		out += snprintf(out, (size_t)(end - out), "%.*s,", TEXT_ARG(l->types[i]));
+	return out;
+}
+
+static char *describe_dns(char *out, char *end, const struct config *c)
+{
+	out += snprintf(out, (size_t)(end - out),
+		"\nbucket=%u %u resolv=%s timeout=%u attempts=%u deadline=%u flight=%u cache=%s "
+		"ttl=%u %u %u mb=%u servers=",
+		c->new_domains.per_min, c->new_domains.burst, c->resolv_conf, c->dns_timeout_ms,
+		c->dns_attempts, c->dns_deadline_ms, c->dns_max_in_flight, c->cache_dir,
+		c->cache_rules.max_ttl_s, c->cache_rules.negative_max_ttl_s, c->cache_rules.stale_s,
+		c->cache_max_mb);
+	for (size_t i = 0; i < c->nameservers.count; i++)
+		out += snprintf(out, (size_t)(end - out), "%s,", c->nameservers.list[i].text);
+	return out;
+}
+
 /* Every field, so that two configurations can be compared and a difference be read. Replies: the
  * text in force. */
 static void describe(char out[16384], const struct config *c)
@@ -109,6 +138,8 @@ static void describe(char out[16384], const struct config *c)
 		c->register_max_mb, c->workers, c->max_connections, c->idle_timeout_s,
 		c->log_target, c->log_format, c->log_level, c->log_decisions);
 	out = describe_settings(out, end, &c->settings);
+	out = describe_lockdown(out, end, &c->lockdown);
+	out = describe_dns(out, end, c);
 	for (int i = 0; i < REASON_COUNT_; i++) {
 		const char *reply = c->replies.of_reason[i];
 		reply = reply ? reply : reply_default((enum reason)i);
@@ -121,7 +152,7 @@ static void test_defaults(void **state)
 {
 	struct outcome outcome;
 	(void)state;
-	const struct config *c = accept(&outcome, "", NULL);
+	const struct config *c = accept_ini(&outcome, "", NULL);
 	assert_int_equal(c->listen_count, 1);
 	assert_int_equal(c->listen[0].kind, LISTEN_UNIX);
 	assert_string_equal(c->listen[0].path, "/var/spool/postfix/policyd/policy.sock");
@@ -149,7 +180,7 @@ static void test_default_settings(void **state)
 {
 	struct outcome outcome;
 	(void)state;
-	const struct settings *s = &accept(&outcome, "", NULL)->settings;
+	const struct settings *s = &accept_ini(&outcome, "", NULL)->settings;
 	assert_non_null(s->unicode);
 	assert_int_equal(s->semantics, SEMANTICS_UNION);
 	assert_int_equal(s->states, 1U << STATE_MAIL | 1U << STATE_RCPT);
@@ -166,6 +197,124 @@ static void test_default_settings(void **state)
 	assert_false(s->monitor);
 	assert_int_equal(s->monitor_action, MONITOR_DUNNO);
 	config_free(outcome.config);
+}
+
+static void test_default_lockdown(void **state)
+{
+	struct outcome outcome;
+	(void)state;
+	const struct config *c = accept_ini(&outcome, "", NULL);
+	assert_false(c->lockdown.is_enabled);
+	assert_null(c->settings.lockdown);
+	assert_true(text_equal(c->lockdown.label, TEXT("_mailchannels")));
+	assert_true(text_equal(c->lockdown.version, TEXT("mc1")));
+	assert_int_equal(c->lockdown.account_count, 0);
+	assert_int_equal(c->lockdown.type_count, 1);
+	assert_true(text_equal(c->lockdown.types[0], TEXT("x-authuser")));
+	assert_int_equal(c->lockdown.on_failure, LOCKDOWN_DEFER);
+	assert_false(c->lockdown.grant_senderid);
+	assert_int_equal(c->new_domains.per_min, 30);
+	assert_int_equal(c->new_domains.burst, 20);
+	config_free(outcome.config);
+}
+
+static void test_default_dns(void **state)
+{
+	struct outcome outcome;
+	(void)state;
+	const struct config *c = accept_ini(&outcome, "", NULL);
+	assert_string_equal(c->resolv_conf, "/etc/resolv.conf");
+	assert_int_equal(c->nameservers.count, 0);
+	assert_int_equal(c->dns_timeout_ms, 1000);
+	assert_int_equal(c->dns_attempts, 3);
+	assert_int_equal(c->dns_deadline_ms, 4000);
+	assert_int_equal(c->dns_max_in_flight, 1024);
+	assert_string_equal(c->cache_dir, "/run/policyd/cache");
+	assert_int_equal(c->cache_rules.max_ttl_s, 3600);
+	assert_int_equal(c->cache_rules.negative_max_ttl_s, 300);
+	assert_int_equal(c->cache_rules.stale_s, 86400);
+	assert_int_equal(c->cache_max_mb, 256);
+	config_free(outcome.config);
+}
+
+static void test_lockdown_and_dns(void **state)
+{
+	static const char ini[] =
+		"[lockdown]\nenabled = yes\nlabel = _Senders.Mail\nversion = Ex1\n"
+		"account = prov-1\naccount = Prov=2\nsender_id_type = x-tenant\n"
+		"sender_id_type = x-authuser\non_failure = reject\ngrant = senderid\n"
+		"new_domains_per_min = 60000\nnew_domains_burst = 1\n"
+		"[dns]\nresolv_conf = /etc/r.conf\nnameserver = 192.0.2.1\n"
+		"nameserver = 192.0.2.1:5353\nnameserver = [2001:db8::1]:54\ntimeout_ms = 10000\n"
+		"attempts = 10\ndeadline_ms = 30000\nmax_in_flight = 16384\ncache_dir = /c\n"
+		"cache_max_ttl_s = 604800\ncache_negative_max_ttl_s = 10800\ncache_stale_s = 0\n"
+		"cache_max_mb = 65536\n"
+		"[replies]\nlocked_down = 553 5.7.1 %d says no\n";
+	static const char expected[] =
+		"lockdown=1 label=_senders.mail version=Ex1 failure=2 grant=1 "
+		"accounts=prov-1,Prov=2, types=x-tenant,x-authuser,\n"
+		"bucket=60000 1 resolv=/etc/r.conf timeout=10000 attempts=10 deadline=30000 "
+		"flight=16384 cache=/c ttl=604800 10800 0 mb=65536 "
+		"servers=192.0.2.1:53,192.0.2.1:5353,[2001:db8::1]:54,\n";
+	struct outcome outcome;
+	static char text[16384];
+	(void)state;
+	const struct config *c = accept_ini(&outcome, ini, NULL);
+	describe(text, c);
+	const char *from = strstr(text, "lockdown=");
+	assert_non_null(from);
+	assert_memory_equal(from, expected, sizeof(expected) - 1);
+	assert_ptr_equal(c->settings.lockdown, &c->lockdown);
+	assert_string_equal(c->replies.of_reason[REASON_LOCKED_DOWN], "553 5.7.1 %d says no");
+	config_free(outcome.config);
+}
+
+static void test_lockdown_overrides(void **state)
+{
+	static const char *const overrides[] = {"lockdown.account=", "lockdown.account=b",
+		"lockdown.account=c", "lockdown.sender_id_type=x-t", "dns.nameserver=::1",
+		"dns.nameserver=", "dns.nameserver=127.0.0.1", NULL};
+	static const char *const none[] = {"lockdown.account=", NULL};
+	static const char ini[] = "[lockdown]\nenabled = yes\naccount = a\n"
+				  "[dns]\nnameserver = 192.0.2.1\nnameserver = 192.0.2.2\n";
+	struct outcome outcome;
+	(void)state;
+	const struct config *c = accept_ini(&outcome, ini, overrides);
+	assert_int_equal(c->lockdown.account_count, 2);
+	assert_true(text_equal(c->lockdown.accounts[0], TEXT("b")));
+	assert_true(text_equal(c->lockdown.accounts[1], TEXT("c")));
+	assert_int_equal(c->lockdown.type_count, 1);
+	assert_true(text_equal(c->lockdown.types[0], TEXT("x-t")));
+	assert_int_equal(c->nameservers.count, 2);
+	assert_string_equal(c->nameservers.list[0].text, "[::1]:53");
+	assert_string_equal(c->nameservers.list[1].text, "127.0.0.1:53");
+	config_free(outcome.config);
+	refuse_bytes(text_of(ini), none, "p.ini:2: [lockdown] account: none is given");
+}
+
+/* What may stand in a cache_dir beside the durable data, and what may not. */
+static void test_cache_dir(void **state)
+{
+	static const char *const good[] = {
+		"/s/cache", "/s/tables", "/s/table/cache", "/", "/stable", "/s/cache/table"};
+	static const char *const bad[] = {
+		"/s", "//s/./", "/s/table", "/s//table/", "/s/./register/."};
+	struct outcome outcome;
+	char ini[120];
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(ini, sizeof(ini), "[policyd]\nstate_dir = /s/\n[dns]\ncache_dir = %s\n",
+			good[i]);
+		accept_ini(&outcome, ini, NULL);
+		config_free(outcome.config);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(ini, sizeof(ini), "[policyd]\nstate_dir = /s/\n[dns]\ncache_dir = %s\n",
+			bad[i]);
+		refuse(ini, "p.ini:4: [dns] cache_dir: ");
+		refuse(ini, "\" is where durable data are");
+	}
+	refuse("[policyd]\nstate_dir = /run/policyd/cache\n", "p.ini:2: [dns] cache_dir: ");
 }
 
 static const char everything[] = "\xef\xbb\xbf; a comment\r\n"
@@ -217,7 +366,7 @@ static void test_everything(void **state)
 	struct outcome outcome;
 	static char text[16384];
 	(void)state;
-	describe(text, accept(&outcome, everything, NULL));
+	describe(text, accept_ini(&outcome, everything, NULL));
 	static const char expected[] =
 		"listen unix:/run/p.sock 0 path=/run/p.sock host= port=0\n"
 		"listen inet:127.0.0.1:10040 1 path= host=127.0.0.1 port=10040\n"
@@ -239,7 +388,7 @@ static void test_workers_auto(void **state)
 {
 	struct outcome outcome;
 	(void)state;
-	const struct config *c = accept(&outcome, "[policyd]\nworkers = auto\n", NULL);
+	const struct config *c = accept_ini(&outcome, "[policyd]\nworkers = auto\n", NULL);
 	assert_int_equal(c->workers, sysconf(_SC_NPROCESSORS_ONLN));
 	config_free(outcome.config);
 }
@@ -248,7 +397,7 @@ static void test_empty_delimiter_is_none(void **state)
 {
 	struct outcome outcome;
 	(void)state;
-	const struct config *c = accept(&outcome, "[match]\nrecipient_delimiter =\n", NULL);
+	const struct config *c = accept_ini(&outcome, "[match]\nrecipient_delimiter =\n", NULL);
 	assert_int_equal(c->settings.recipient_delimiter.len, 0);
 	config_free(outcome.config);
 }
@@ -258,10 +407,11 @@ static const struct {
 } refused[] = {
 	/* structure */
 	{"mode = enforce\n", "p.ini:1: \"mode = enforce\" stands before the first section; the "
-			     "sections are [policyd], [match], [replies]\n"},
+			     "sections are [policyd], [match], [lockdown], [dns], [replies]\n"},
 	{"\n\n[mtach]\nx\n", "p.ini:3: unknown section [mtach] (did you mean [match]?); the "
-			     "sections are [policyd], [match], [replies]\n"},
-	{"[lockdown]\n", "p.ini:1: unknown section [lockdown]; the sections are"},
+			     "sections are [policyd], [match], [lockdown], [dns], [replies]\n"},
+	{"[ownership]\n", "p.ini:1: unknown section [ownership]; the sections are"},
+	{"[lock-down]\n", "p.ini:1: unknown section [lock-down] (did you mean [lockdown]?)"},
 	{"[Match]\n", "p.ini:1: unknown section [Match] (did you mean [match]?)"},
 	{"[match\n", "p.ini:1: \"[match\" is no heading"},
 	{"[match] semantics = union\n", "p.ini:1: \"[match] semantics = union\" is no heading"},
@@ -354,7 +504,65 @@ static const struct {
 	{"[replies]\nnot_owned = OK\n", "[replies] not_owned: \"OK\" cannot be an answer: "},
 	{"[replies]\nnot_owned = REJECT 5.7.1\n", "cannot be an answer: "},
 	{"[replies]\nno_table = %u 4.3.0 text\n", "cannot be an answer: "},
+	{"[replies]\nlocked_down = DEFER 5.7.1 x\n",
+		"[replies] locked_down: \"DEFER 5.7.1 x\" cannot"},
+	{"[replies]\ngranted = REJECT 5.7.1 no\n", "[replies] unknown key \"granted\";"},
+	/* lockdown */
+	{"[lockdown]\nenabled = true\n", "enabled: \"true\" is not one of no, yes\n"},
+	{"[lockdown]\nlabel =\n", "\"\" is not what can stand before a domain in the DNS"},
+	{"[lockdown]\nlabel = _mailchannels.\n", "\"_mailchannels.\" is not what can stand"},
+	{"[lockdown]\nlabel = .a\n", "\".a\" is not what can stand"},
+	{"[lockdown]\nlabel = a..b\n", "\"a..b\" is not what can stand"},
+	{"[lockdown]\nlabel = a b\n", "\"a b\" is not what can stand"},
+	{"[lockdown]\nlabel = *\n", "\"*\" is not what can stand"},
+	{"[lockdown]\nlabel = b\xc3\xbc\n", "is not what can stand"},
+	{"[lockdown]\nversion =\n", "\"\" is not a version: 1 to 32"},
+	{"[lockdown]\nversion = mc 1\n", "\"mc 1\" is not a version"},
+	{"[lockdown]\nversion = mc\xc2\xa0\n", "is not a version"},
+	{"[lockdown]\nversion = 123456789012345678901234567890123\n", "is not a version"},
+	{"[lockdown]\nversion = v=mc1\n", "\"v=mc1\" has the v= of the record"},
+	{"[lockdown]\naccount = a b\n", "\"a b\" is not one id of 1 to 255 bytes"},
+	{"[lockdown]\naccount = a\tb\n", "is not one id"},
+	{"[lockdown]\naccount = a|b\n", "\"a|b\" is not one id"},
+	{"[lockdown]\naccount = a,b\n", "\"a,b\" is not one id"},
+	{"[lockdown]\naccount = Ab\naccount = aB\n",
+		"p.ini:3: [lockdown] account: \"aB\" is given twice"},
+	{"[lockdown]\nsender_id_type =\n", "\"\" is not one id"},
+	{"[lockdown]\nsender_id_type = x|y\n", "\"x|y\" is not one id"},
+	{"[lockdown]\nsender_id_type = x\nsender_id_type = X\n", "\"X\" is given twice"},
+	{"[lockdown]\non_failure = dunno\n", "\"dunno\" is not one of defer, permit, reject\n"},
+	{"[lockdown]\ngrant = yes\n", "\"yes\" is not one of no, senderid\n"},
+	{"[lockdown]\nnew_domains_burst = 0\n",
+		"\"0\" is not a number from 1 to 60000: with 0 every domain"},
+	{"[lockdown]\nnew_domains_per_min = 0\n", "\"0\" is not a number from 1 to 60000: with 0"},
+	{"[lockdown]\nnew_domains_per_min = 60001\n", "is not a number from 1 to 60000"},
+	/* dns */
+	{"[dns]\nresolv_conf = resolv.conf\n", "\"resolv.conf\" is not an absolute path"},
+	{"[dns]\nnameserver = dns.example\n",
+		"\"dns.example\" is not the address of a DNS server: ADDR"},
+	{"[dns]\nnameserver = 192.0.2.1, 192.0.2.2\n", "is not the address of a DNS server"},
+	{"[dns]\nnameserver = 192.0.2.1:0\n", "is not the address of a DNS server"},
+	{"[dns]\nnameserver = 192.0.2.1\nnameserver = 192.0.2.1:53\n",
+		"p.ini:3: [dns] nameserver: \"192.0.2.1:53\" is given twice"},
+	{"[dns]\ntimeout_ms = 9\n", "\"9\" is not a number from 10 to 10000: a server"},
+	{"[dns]\nattempts = 0\n", "\"0\" is not a number from 1 to 10\n"},
+	{"[dns]\ndeadline_ms = 30001\n", "\"30001\" is not a number from 10 to 30000: Postfix "
+					 "gives a request up after 100 s"},
+	{"[dns]\nmax_in_flight = 0\n",
+		"\"0\" is not a number from 1 to 16384: each query has a port"},
+	{"[dns]\ncache_dir = cache\n", "\"cache\" is not an absolute path"},
+	{"[dns]\ncache_max_ttl_s = 0\n", "is not a number from 1 to 604800: a record that"},
+	{"[dns]\ncache_negative_max_ttl_s = 10801\n", "is not a number from 1 to 10800: so long"},
+	{"[dns]\ncache_stale_s = 604801\n", "is not a number from 0 to 604800: a record that"},
+	{"[dns]\ncache_max_mb = 0\n", "is not a number from 1 to 65536\n"},
 	/* contradictions */
+	{"[lockdown]\nlabel = _x\nenabled = yes\n",
+		"p.ini:3: [lockdown] account: none is given, and enabled = yes needs one"},
+	{"[lockdown]\nenabled = yes\naccount =\n", "p.ini:2: [lockdown] account: none is given"},
+	{"[dns]\ndeadline_ms = 999\n",
+		"p.ini:2: [dns] deadline_ms: 999 is less than timeout_ms, which is 1000"},
+	{"[dns]\ntimeout_ms = 5000\n",
+		"p.ini:2: [dns] deadline_ms: 4000 is less than timeout_ms, which is 5000"},
 	{"[match]\nallow_self = yes\nsemantics = first-hit\n",
 		"p.ini:2: [match] allow_self: \"yes\" cannot be had with semantics = first-hit"},
 	{"[match]\nsemantics = first-hit\nlocal_part = keep\n",
@@ -441,11 +649,32 @@ static void test_socket_path_length(void **state)
 	(void)state;
 	memset(path + 1, 'p', 106);
 	snprintf(ini, sizeof(ini), "[policyd]\nlisten = unix:%s\n", path);
-	accept(&outcome, ini, NULL);
+	accept_ini(&outcome, ini, NULL);
 	config_free(outcome.config);
 	path[107] = 'p';
 	snprintf(ini, sizeof(ini), "[policyd]\nlisten = unix:%s\n", path);
 	refuse(ini, "has a path of 108 bytes; a socket's may have at most 107");
+}
+
+/* A label of 63 bytes is one, a name of 127 too. */
+static void test_label_length(void **state)
+{
+	struct outcome outcome;
+	char ini[200] = "[lockdown]\nlabel = ";
+	size_t start = strlen(ini);
+	(void)state;
+	memset(ini + start, 'l', 128);
+	ini[start + 63] = '.';
+	ini[start + 127] = '\0';
+	const struct config *c = accept_ini(&outcome, ini, NULL);
+	assert_int_equal(c->lockdown.label.len, 127);
+	config_free(outcome.config);
+	ini[start + 127] = '.';
+	ini[start + 128] = 'x';
+	refuse(ini, "is not what can stand before a domain");
+	ini[start + 63] = 'l';
+	ini[start + 64] = '\0';
+	refuse(ini, "is not what can stand before a domain");
 }
 
 static void test_too_many(void **state)
@@ -462,11 +691,23 @@ static void test_too_many(void **state)
 	used = (size_t)sprintf(ini, "[match]\nlocal_domains =");
 	for (int i = 0; i < CONFIG_LOCAL_DOMAINS_MAX; i++)
 		used += (size_t)sprintf(ini + used, " d%d.example", i);
-	const struct config *c = accept(&outcome, ini, NULL);
+	const struct config *c = accept_ini(&outcome, ini, NULL);
 	assert_int_equal(c->settings.local_domain_count, CONFIG_LOCAL_DOMAINS_MAX);
 	config_free(outcome.config);
 	strcpy(ini + used, " more.example");
 	refuse(ini, "makes more than 1024 domains");
+	used = (size_t)sprintf(ini, "[lockdown]\nenabled = yes\n");
+	for (int i = 0; i < CONFIG_ACCOUNTS_MAX; i++)
+		used += (size_t)sprintf(ini + used, "account = a%d\n", i);
+	c = accept_ini(&outcome, ini, NULL);
+	assert_int_equal(c->lockdown.account_count, CONFIG_ACCOUNTS_MAX);
+	config_free(outcome.config);
+	strcpy(ini + used, "account = b\n");
+	refuse(ini, "p.ini:259: [lockdown] account: \"b\" is one too many: at most 256");
+	used = (size_t)sprintf(ini, "[dns]\n");
+	for (int i = 0; i <= NAMESERVERS_MAX; i++)
+		used += (size_t)sprintf(ini + used, "nameserver = 192.0.2.%d\n", i + 1);
+	refuse(ini, "p.ini:10: [dns] nameserver: \"192.0.2.9\" is one server too many: at most 8");
 }
 
 static void test_overrides(void **state)
@@ -477,7 +718,7 @@ static void test_overrides(void **state)
 		"match.local_domains=", "replies.not_owned=REJECT 5.7.1 a=b", NULL};
 	struct outcome outcome;
 	(void)state;
-	const struct config *c = accept(&outcome,
+	const struct config *c = accept_ini(&outcome,
 		"[match]\nsemantics = union\nlocal_domains = a.example\n"
 		"[policyd]\nlisten = unix:/file\nlisten = unix:/file2\n",
 		overrides);
@@ -501,7 +742,9 @@ static void test_overrides_refused(void **state)
 		"-o match.semantics=unoin: [match] semantics: \"unoin\" is not one of union");
 	refuse_override("match.sematics=union", "-o match.sematics=union: [match] unknown key "
 						"\"sematics\" (did you mean semantics?)");
-	refuse_override("lockdown.enabled=no", "unknown section [lockdown]");
+	refuse_override("ownership.required=no", "unknown section [ownership]");
+	refuse_override("lockdown.enabled=yes", "-o lockdown.enabled: [lockdown] account: none is");
+	refuse_override("dns.deadline_ms=10", "-o dns.deadline_ms: [dns] deadline_ms: 10 is less");
 	refuse_override("semantics=union", "-o semantics=union: not of the form section.key=value");
 	refuse_override("match.semantics", "not of the form section.key=value");
 	refuse_override("", "-o : not of the form section.key=value");
@@ -606,9 +849,9 @@ static void assert_is_default(const char *ini)
 {
 	static char wanted[16384], got[16384];
 	struct outcome outcome;
-	describe(wanted, accept(&outcome, "", NULL));
+	describe(wanted, accept_ini(&outcome, "", NULL));
 	config_free(outcome.config);
-	describe(got, accept(&outcome, ini, NULL));
+	describe(got, accept_ini(&outcome, ini, NULL));
 	config_free(outcome.config);
 	assert_string_equal(got, wanted);
 }
@@ -656,7 +899,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_default_settings),
+		cmocka_unit_test(test_default_lockdown),
+		cmocka_unit_test(test_default_dns),
 		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_lockdown_and_dns),
+		cmocka_unit_test(test_lockdown_overrides),
+		cmocka_unit_test(test_cache_dir),
 		cmocka_unit_test(test_workers_auto),
 		cmocka_unit_test(test_empty_delimiter_is_none),
 		cmocka_unit_test(test_refused),
@@ -665,6 +913,7 @@ int main(void)
 		cmocka_unit_test(test_many_errors_are_counted),
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_socket_path_length),
+		cmocka_unit_test(test_label_length),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_overrides),
 		cmocka_unit_test(test_overrides_refused),

@@ -2,7 +2,10 @@
  * Runs the rows of tests/decision/: each is judged twice, over a table in memory (which can fail on
  * demand) and through a session over a real table in LMDB.
  *
- *   set KEY = VALUE          a [match] or [policyd] option for the rows below
+ *   set KEY = VALUE          an option for the rows below: of [match], mode, or SECTION.KEY
+ *   dns NAME = SPEC          what the DNS says to NAME: a TXT record (more lines, more records),
+ *                            NXDOMAIN, failed, limit; `stale` before it: only a stale answer.
+ *                            Without a line: NXDOMAIN
  *   reset                    back to the defaults
  *   VERDICT REASON | login | sender | table | sentence
  *
@@ -23,6 +26,13 @@
 #define NOW           INT64_C(1781524800)
 #define OVERRIDES_MAX 32
 #define COLUMNS       5
+#define NAMES_MAX     32
+
+struct name {
+	char name[DNS_NAME_MAX + 1];
+	struct dns_answer answer;
+	bool is_stale;
+};
 
 struct run {
 	const char *file;
@@ -31,6 +41,8 @@ struct run {
 	char overrides[OVERRIDES_MAX][256];
 	size_t override_count;
 	struct config *config;
+	size_t name_count;
+	struct name names[NAMES_MAX];
 	char dir[64]; /* parent of the state folders */
 	unsigned tables;
 };
@@ -43,6 +55,13 @@ struct row {
 	struct text sentence;
 	char state[128];
 };
+
+/* The sessions stand still in time, and nobody asks the DNS through them. */
+static int64_t now_s(void *ctx)
+{
+	(void)ctx;
+	return NOW;
+}
 
 static void complain(struct run *run, const char *what, const char *detail)
 {
@@ -83,9 +102,72 @@ static void do_set(struct run *run, char *text)
 	key_len = strcspn(text, " =");
 	equals++;
 	equals += strspn(equals, " ");
-	snprintf(run->overrides[run->override_count++], sizeof(run->overrides[0]), "%s.%.*s=%s",
-		section, (int)key_len, text, equals);
+	snprintf(run->overrides[run->override_count++], sizeof(run->overrides[0]), "%s%s%.*s=%s",
+		memchr(text, '.', key_len) ? "" : section, memchr(text, '.', key_len) ? "" : ".",
+		(int)key_len, text, equals);
 	reconfigure(run);
+}
+
+static struct name *name_of(struct run *run, const char *text)
+{
+	for (size_t i = 0; i < run->name_count; i++)
+		if (strcmp(run->names[i].name, text) == 0)
+			return &run->names[i];
+	if (run->name_count == NAMES_MAX)
+		return NULL;
+	struct name *name = &run->names[run->name_count++];
+	snprintf(name->name, sizeof(name->name), "%s", text);
+	dns_answer_clear(&name->answer, DNS_FAILURE_TIMEOUT);
+	name->is_stale = false;
+	return name;
+}
+
+static void set_answer(struct run *run, struct dns_answer *answer, const char *spec)
+{
+	if (strcmp(spec, "failed") == 0) {
+		dns_answer_clear(answer, DNS_FAILURE_TIMEOUT);
+		return;
+	}
+	if (strcmp(spec, "limit") == 0) {
+		dns_answer_clear(answer, DNS_FAILURE_LIMIT);
+		return;
+	}
+	answer->failure = DNS_FAILURE_NONE;
+	answer->status = LOOKUP_ABSENT;
+	if (strcmp(spec, "NXDOMAIN") == 0)
+		return;
+	answer->status = LOOKUP_FOUND;
+	if (!dns_answer_add(answer, text_of(spec)))
+		complain(run, "dns", "no room");
+}
+
+/* dns NAME = [stale ]SPEC */
+static void do_dns(struct run *run, char *text)
+{
+	char *equals = strstr(text, " = ");
+	struct name *name;
+
+	if (equals)
+		*equals = 0;
+	name = equals ? name_of(run, text) : NULL;
+	if (!name) {
+		complain(run, "dns", "NAME = SPEC is allowed, for 32 names");
+		return;
+	}
+	text = equals + 3;
+	name->is_stale = strncmp(text, "stale ", 6) == 0;
+	set_answer(run, &name->answer, name->is_stale ? text + 6 : text);
+}
+
+static void fact_of(const struct run *run, struct text name, struct lockdown_fact *fact)
+{
+	static const struct dns_answer absent = {.status = LOOKUP_ABSENT};
+
+	*fact = (struct lockdown_fact){.answer = &absent};
+	for (size_t i = 0; i < run->name_count; i++)
+		if (text_equal(text_of(run->names[i].name), name))
+			*fact = (struct lockdown_fact){
+				&run->names[i].answer, run->names[i].is_stale};
 }
 
 static struct request request_of(const struct row *row)
@@ -122,7 +204,13 @@ static void judge_in_memory(struct run *run, const struct row *row, const struct
 	struct request request = request_of(row);
 	enum need need = decision_start(&decision, &run->config->settings, &request, NOW, NULL);
 
-	while (need == NEED_TABLE) {
+	while (need != NEED_NOTHING) {
+		struct lockdown_fact fact;
+		if (need == NEED_LOCKDOWN) {
+			fact_of(run, decision.lockdown_name, &fact);
+			need = decision_give_lockdown(&decision, &fact);
+			continue;
+		}
 		facts.table = table->state;
 		facts.count = 0;
 		if (table->state == LOOKUP_FOUND)
@@ -163,8 +251,9 @@ static void judge_in_lmdb(struct run *run, const struct row *row, const struct f
 	char dir[96], error[AUTHZ_ERROR_MAX] = "";
 	struct request request = request_of(row);
 	struct session_answer answer;
-	struct session_parts parts = {
-		.settings = &run->config->settings, .replies = &run->config->replies};
+	struct session_parts parts = {.settings = &run->config->settings,
+		.replies = &run->config->replies,
+		.clock = {.unix_s = now_s, .steady_ms = now_s}};
 	struct session *session = NULL;
 
 	snprintf(dir, sizeof(dir), "%s/%u", run->dir, run->tables++);
@@ -174,7 +263,7 @@ static void judge_in_lmdb(struct run *run, const struct row *row, const struct f
 	}
 	if ((table->state == LOOKUP_ABSENT || load(run, table, parts.authz)) &&
 		session_new(&session, &parts, 1) == ERR_OK) {
-		session_ask(session, &request, NOW, NULL, &answer);
+		(void)session_ask(session, &request, NULL, &answer);
 		compare(run, row, answer.verdict, "in LMDB");
 	}
 	session_free(session);
@@ -252,7 +341,7 @@ static void do_row(struct run *run, struct text line)
 		return;
 	}
 	judge_in_memory(run, &row, &table);
-	if (can_be_stored(&table))
+	if (!run->config->lockdown.is_enabled && can_be_stored(&table))
 		judge_in_lmdb(run, &row, &table);
 }
 
@@ -265,6 +354,7 @@ static void do_file(struct run *run, const char *name)
 	run->file = name;
 	run->line = 0;
 	run->override_count = 0;
+	run->name_count = 0;
 	reconfigure(run);
 	if (!file) {
 		complain(run, "open", "cannot be read");
@@ -277,8 +367,11 @@ static void do_file(struct run *run, const char *name)
 			continue;
 		if (strncmp(line, "set ", 4) == 0) {
 			do_set(run, line + 4);
+		} else if (strncmp(line, "dns ", 4) == 0) {
+			do_dns(run, line + 4);
 		} else if (strcmp(line, "reset") == 0) {
 			run->override_count = 0;
+			run->name_count = 0;
 			reconfigure(run);
 		} else {
 			do_row(run, text_of(line));

@@ -52,6 +52,19 @@ static const struct {
 		"action=REJECT 5.7.1 Sender address rejected: not owned by user joe\n\n"},
 	{REASON_EXPIRED, ACTION_REJECT,
 		"action=REJECT 5.7.1 Sender address rejected: not owned by user joe\n\n"},
+	{REASON_GRANTED, ACTION_DUNNO, "action=DUNNO\n\n"},
+	{REASON_LOCKED_DOWN, ACTION_REJECT,
+		"action=REJECT 5.7.1 Sender address rejected: not owned by user joe "
+		"( is locked down)\n\n"},
+	{REASON_LOCKDOWN_UNKNOWN, ACTION_DEFER,
+		"action=DEFER 4.7.1 Sender address rejected: lockdown record of  could not be "
+		"looked up, try again later\n\n"},
+	{REASON_LOCKDOWN_UNKNOWN_REJECT, ACTION_REJECT,
+		"action=REJECT 5.7.1 Sender address rejected: lockdown record of  could not be "
+		"looked up\n\n"},
+	{REASON_DNS_LIMITED, ACTION_DEFER,
+		"action=DEFER 4.7.1 Sender address rejected: too many new sender domains, try "
+		"again later\n\n"},
 	{REASON_NO_TABLE, ACTION_DEFER, "action=DEFER 4.3.0 Temporary lookup failure\n\n"},
 	{REASON_TABLE_DAMAGED, ACTION_DEFER, "action=DEFER 4.3.0 Temporary lookup failure\n\n"},
 	{REASON_COUNT_, ACTION_REJECT, "action=DEFER 4.3.0 Temporary lookup failure\n\n"},
