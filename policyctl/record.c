@@ -3,19 +3,9 @@
  */
 #include "policyctl/record.h"
 
-static bool equal_no_case(struct text a, struct text b)
-{
-	if (a.len != b.len)
-		return false;
-	for (size_t i = 0; i < a.len; i++)
-		if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
-			return false;
-	return true;
-}
-
 static bool begins_with(struct text t, struct text head)
 {
-	return t.len >= head.len && equal_no_case(text_head(t, head.len), head);
+	return t.len >= head.len && text_equal_no_case(text_head(t, head.len), head);
 }
 
 static bool holds(struct text t, const char *word)
@@ -73,7 +63,7 @@ static struct text later_version(struct text txt, struct text except)
 
 	(void)take_word(&txt);
 	while ((word = take_word(&txt)).len > 0)
-		if (is_version_word(word) && !equal_no_case(text_tail(word, 2), except))
+		if (is_version_word(word) && !text_equal_no_case(text_tail(word, 2), except))
 			return word;
 	return TEXT("");
 }
@@ -83,7 +73,7 @@ static bool holds_version(struct text txt, struct text version)
 	struct text word;
 
 	while ((word = take_word(&txt)).len > 0)
-		if (is_version_word(word) && equal_no_case(text_tail(word, 2), version))
+		if (is_version_word(word) && text_equal_no_case(text_tail(word, 2), version))
 			return true;
 	return false;
 }
@@ -154,7 +144,7 @@ const char *record_kind_name(enum record_kind kind)
 static bool is_one_of(struct text id, const struct text *ids, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (equal_no_case(id, ids[i]))
+		if (text_equal_no_case(id, ids[i]))
 			return true;
 	return false;
 }
@@ -193,7 +183,7 @@ static bool never_matches(const struct ctl *ctl, struct field_look *out)
 	if (text_is_ascii(field->identity))
 		return false;
 	len = canonical(ctl->config->settings.unicode, field->identity, form, sizeof(form));
-	if (len > 0 && equal_no_case(field->identity, (struct text){form, len}))
+	if (len > 0 && text_equal_no_case(field->identity, (struct text){form, len}))
 		return false;
 	snprintf(out->note, sizeof(out->note),
 		"never matches: logins are compared in lower case, NFC, with the domain as an "

@@ -115,6 +115,17 @@ static inline bool text_equal_lower(struct text t, struct text lower)
 	return true;
 }
 
+/* The same bytes, ASCII letters in any case. */
+static inline bool text_equal_no_case(struct text a, struct text b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
+			return false;
+	return true;
+}
+
 /* Whether text holds no byte over 127. */
 bool text_is_ascii(struct text t);
 

@@ -56,16 +56,6 @@ static struct text take_word(struct text *rest)
 	return text_head(word, len);
 }
 
-static bool equal_no_case(struct text a, struct text b)
-{
-	if (a.len != b.len)
-		return false;
-	for (size_t i = 0; i < a.len; i++)
-		if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
-			return false;
-	return true;
-}
-
 static bool is_version_word(struct text word)
 {
 	return word.len >= 2 && ascii_lower(word.ptr[0]) == 'v' && word.ptr[1] == '=';
@@ -76,7 +66,7 @@ static bool take_version(struct text *txt, struct text version)
 {
 	struct text word = take_word(txt);
 
-	return is_version_word(word) && equal_no_case(text_tail(word, 2), version);
+	return is_version_word(word) && text_equal_no_case(text_tail(word, 2), version);
 }
 
 bool lockdown_is_record(struct text txt, struct text version)
@@ -281,7 +271,7 @@ bool lockdown_pattern_matches(struct text pattern, struct text identity)
 static bool is_one_of(struct text id, const struct text *ids, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (id.len > 0 && equal_no_case(id, ids[i]))
+		if (id.len > 0 && text_equal_no_case(id, ids[i]))
 			return true;
 	return false;
 }
@@ -291,7 +281,7 @@ static bool is_identity(const struct lockdown_field *field, struct text login)
 	if (login.len == 0)
 		return false;
 	if (field->kind == FIELD_SENDERID)
-		return equal_no_case(field->identity, login);
+		return text_equal_no_case(field->identity, login);
 	return pattern_matches_folded(field->identity, login);
 }
 

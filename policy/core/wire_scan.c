@@ -231,12 +231,7 @@ bool wire_scan(uint8_t *packet, size_t len, struct wire_facts *facts)
 /* Length bytes are below 64 and so never a letter. */
 bool wire_name_equal(struct text a, struct text b)
 {
-	if (a.len != b.len)
-		return false;
-	for (size_t i = 0; i < a.len; i++)
-		if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
-			return false;
-	return true;
+	return text_equal_no_case(a, b);
 }
 
 bool wire_name_is_within(struct text name, struct text zone)

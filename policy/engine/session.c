@@ -7,6 +7,7 @@
  */
 #include "policy/engine/session.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -382,6 +383,7 @@ struct inquiry *session_ask(struct session *session, const struct request *reque
 	struct run run = {.session = session, .request = request, .may_wait = later != NULL};
 
 	if (!decide(&run)) {
+		assert(later); /* only who may wait does */
 		run.inquiry->later = *later;
 		return run.inquiry;
 	}
