@@ -80,18 +80,15 @@ static void conn_give_up(struct conn *conn, const char *why)
 	conn_close(conn);
 }
 
-/* Everything asked so far is answered and taken. May close. */
-static void conn_rest(struct conn *conn)
+/* What one recv brought: >0 bytes, 0 nothing now, <0 the connection is over. */
+static ssize_t conn_receive(struct conn *conn, char *room, size_t size)
 {
-	if (conn->in.len > 0) {
-		conn_enter(conn, CONN_READING);
-	} else if (conn->all->is_draining) {
-		conn_close(conn);
-		return;
-	} else {
-		conn_enter(conn, CONN_IDLE);
-	}
-	ev_io_start(conn->all->loop, &conn->readable);
+	ssize_t got = recv(conn->readable.fd, room, size, 0);
+	if (got > 0)
+		return got;
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	return -1;
 }
 
 /* Waits for its next turn: not reading until what is here was answered. */
@@ -101,6 +98,34 @@ static void conn_wait_turn(struct conn *conn)
 	ev_io_stop(all->loop, &conn->readable);
 	conn_enter(conn, CONN_READY);
 	ev_idle_start(all->loop, &all->turn);
+}
+
+/* Draining, and everything read so far is answered: ends the connection, but what lies in its
+ * socket already was asked before and has its turn. */
+static void conn_end(struct conn *conn)
+{
+	struct conns *all = conn->all;
+	ssize_t got = conn_receive(conn, all->in, sizeof(all->in));
+	if (got <= 0)
+		conn_close(conn);
+	else if (buffer_keep(&conn->in, (struct text){all->in, (size_t)got}) != ERR_OK)
+		conn_give_up(conn, "out of memory");
+	else
+		conn_wait_turn(conn);
+}
+
+/* Everything asked so far is answered and taken. May close. */
+static void conn_rest(struct conn *conn)
+{
+	if (conn->in.len > 0) {
+		conn_enter(conn, CONN_READING);
+	} else if (conn->all->is_draining) {
+		conn_end(conn);
+		return;
+	} else {
+		conn_enter(conn, CONN_IDLE);
+	}
+	ev_io_start(conn->all->loop, &conn->readable);
 }
 
 /* Waits for an answer that comes later: what else it asks stays with the kernel. */
@@ -204,17 +229,6 @@ static void conn_process(struct conn *conn, struct text bytes)
 		return;
 	}
 	conn_after_round(conn, &round, sent);
-}
-
-/* What one recv brought: >0 bytes, 0 nothing now, <0 the connection is over. */
-static ssize_t conn_receive(struct conn *conn, char *room, size_t size)
-{
-	ssize_t got = recv(conn->readable.fd, room, size, 0);
-	if (got > 0)
-		return got;
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	return -1;
 }
 
 static void conn_read_whole(struct conn *conn)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "policy/engine/dns_stack.h"
+#include "policyd/cache_watch.h"
 #include "policyd/conn.h"
 #include "policyd/decision_log.h"
 #include "policyd/listener.h"
@@ -34,6 +35,7 @@ struct worker {
 	struct session *session;
 	struct table_watch table;
 	struct dns_stack dns;
+	struct cache_watch cache;
 	struct listeners listeners;
 	struct conns conns;
 	struct pending *spare; /* for the next request that may have to wait */
@@ -194,6 +196,7 @@ static void worker_on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 	conns_tick(&worker->conns);
 	listeners_on_tick(&worker->listeners);
 	table_watch_tick(&worker->table);
+	cache_watch_tick(&worker->cache, worker->config);
 }
 
 static void worker_accept(struct worker *worker)
@@ -268,6 +271,7 @@ static void worker_reload(struct worker *worker, const int *fds, size_t count)
 		return;
 	}
 	struct config *old = worker->config;
+	const struct txt_source *old_txt = worker->dns.txt;
 	worker->config = config;
 	worker_configure(worker, count);
 	if (dns_stack_configure(&worker->dns, config) != ERR_OK)
@@ -276,6 +280,8 @@ static void worker_reload(struct worker *worker, const int *fds, size_t count)
 			worker->dns.txt ? "the DNS options stay as they were"
 					: "until the next reload lockdown defers what it would "
 					  "have to ask, as dns-limited");
+	if (worker->dns.txt != old_txt)
+		cache_watch_begin(&worker->cache);
 	worker_follow_table(worker);
 	config_free(old);
 }
@@ -326,9 +332,11 @@ static enum err worker_init(struct worker *worker, const struct child_start *sta
 		return ERR_IO;
 	worker->dns.cache_dir = start->cache_dir;
 	worker->dns.cache_max_mb = start->cache_max_mb;
+	worker->cache = (struct cache_watch){.dns = &worker->dns, .log = &worker->log};
 	enum err err = dns_stack_open(&worker->dns, worker->config, worker->loop, &worker->log);
 	if (err != ERR_OK)
 		return err;
+	cache_watch_begin(&worker->cache);
 	struct session_parts parts = worker_parts(worker);
 	err = session_new(&worker->session, &parts, salt);
 	if (err != ERR_OK)

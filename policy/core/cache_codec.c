@@ -11,7 +11,8 @@
 
 #define VERSION        1
 #define CHECKSUM_AT    1
-#define BODY_AT        9  /* behind version and checksum: what the checksum covers */
+#define BODY_AT        CACHE_CHECKED_FROM
+#define STATE_AT       (BODY_AT + 16)
 #define FIXED_LEN      23 /* from status to failed_ms */
 #define FLAG_AUTHENTIC 1u
 #define FAILURES_MAX   255
@@ -250,9 +251,14 @@ static uint64_t load_le64(const char *at)
 	       (uint64_t)in[6] << 48 | (uint64_t)in[7] << 56;
 }
 
-static bool take_number(struct text *in, uint64_t max, uint64_t *out)
+/* Most are one byte. */
+static inline bool take_number(struct text *in, uint64_t max, uint64_t *out)
 {
-	return take_varint(in, out) && *out <= max;
+	if (in->len == 0 || (uint8_t)in->ptr[0] > 0x7f)
+		return take_varint(in, out) && *out <= max;
+	*out = (uint8_t)in->ptr[0];
+	*in = text_tail(*in, 1);
+	return *out <= max;
 }
 
 /* The fixed part, in the order of put_state. */
@@ -311,6 +317,14 @@ static bool take_answer(struct text in, struct cache_entry *out)
 	return in.len == 0;
 }
 
+enum lookup cache_entry_read(struct text value, struct cache_entry *out)
+{
+	if (value.len < STATE_AT)
+		return LOOKUP_FAILED;
+	dns_answer_clear(&out->answer, DNS_FAILURE_NONE);
+	return take_answer(text_tail(value, STATE_AT), out) ? LOOKUP_FOUND : LOOKUP_FAILED;
+}
+
 enum lookup cache_entry_decode(
 	struct text key, struct text value, const uint8_t boot_id[16], struct cache_entry *out)
 {
@@ -320,13 +334,12 @@ enum lookup cache_entry_decode(
 		return LOOKUP_FAILED;
 	if ((uint8_t)value.ptr[0] != VERSION)
 		return LOOKUP_ABSENT;
-	if (value.len < BODY_AT + 16)
+	if (value.len < STATE_AT)
 		return LOOKUP_FAILED;
 	body = text_tail(value, BODY_AT);
 	if (load_le64(value.ptr + CHECKSUM_AT) != checksum_of(key, body))
 		return LOOKUP_FAILED;
 	if (memcmp(body.ptr, boot_id, 16) != 0)
 		return LOOKUP_ABSENT;
-	dns_answer_clear(&out->answer, DNS_FAILURE_NONE);
-	return take_answer(text_tail(body, 16), out) ? LOOKUP_FOUND : LOOKUP_FAILED;
+	return cache_entry_read(value, out);
 }

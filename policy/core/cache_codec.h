@@ -21,12 +21,13 @@
 
 #include "policy/core/dns.h"
 
-#define CACHE_HEAD_MAX   80 /* bytes before the texts */
-#define CACHE_ENTRY_MAX  (DNS_BYTES_MAX + 2 * DNS_RECORDS_MAX + CACHE_HEAD_MAX)
-#define CACHE_MIN_TTL_S  5   /* TTL 0 is for one transaction: a mail asks once for each recipient */
-#define CACHE_FAILED_S   5   /* the first failure is kept so long, doubled each time after ... */
-#define CACHE_FAILED_MAX 300 /* ... up to this (RFC 9520) */
-#define CACHE_RETRY_S    30  /* a stale answer is refreshed at most so often (RFC 8767) */
+#define CACHE_CHECKED_FROM 9  /* bytes before what the checksum covers */
+#define CACHE_HEAD_MAX     80 /* bytes before the texts */
+#define CACHE_ENTRY_MAX    (DNS_BYTES_MAX + 2 * DNS_RECORDS_MAX + CACHE_HEAD_MAX)
+#define CACHE_MIN_TTL_S    5 /* TTL 0 is for one transaction: a mail asks once for each recipient */
+#define CACHE_FAILED_S     5 /* the first failure is kept so long, doubled each time after ... */
+#define CACHE_FAILED_MAX   300 /* ... up to this (RFC 9520) */
+#define CACHE_RETRY_S      30  /* a stale answer is refreshed at most so often (RFC 8767) */
 
 struct cache_rules {
 	uint32_t max_ttl_s, negative_max_ttl_s, stale_s;
@@ -74,5 +75,8 @@ size_t cache_entry_encode(const struct cache_entry *entry, struct text key,
  * answer's server is empty then. */
 enum lookup cache_entry_decode(
 	struct text key, struct text value, const uint8_t boot_id[16], struct cache_entry *out);
+/* The same for a copy of a value that was encoded or decoded in this process: its checksum and boot
+ * are known to be right. */
+enum lookup cache_entry_read(struct text value, struct cache_entry *out);
 
 #endif

@@ -61,12 +61,23 @@ static bool is_version_word(struct text word)
 	return word.len >= 2 && ascii_lower(word.ptr[0]) == 'v' && word.ptr[1] == '=';
 }
 
-/* Takes the version off *txt. */
+/* No case. Published as configured, as nearly always, it is one comparison. */
+static bool is_value(struct text t, struct text value)
+{
+	return text_equal(t, value) || text_equal_no_case(t, value);
+}
+
+/* Takes the version off *txt. The word need not be found to its end when it is another one. */
 static bool take_version(struct text *txt, struct text version)
 {
-	struct text word = take_word(txt);
+	struct text rest = skip_blanks(*txt);
+	size_t len = 2 + version.len;
 
-	return is_version_word(word) && text_equal_no_case(text_tail(word, 2), version);
+	if (!is_version_word(rest) || rest.len < len ||
+		!is_value((struct text){rest.ptr + 2, version.len}, version))
+		return false;
+	*txt = text_tail(rest, len);
+	return txt->len == 0 || is_blank(txt->ptr[0]);
 }
 
 bool lockdown_is_record(struct text txt, struct text version)
@@ -140,12 +151,15 @@ static enum lockdown_field_kind kind_of(const struct lockdown_field *field)
 {
 	if (field->value.len == 0)
 		return FIELD_NO_VALUE;
-	if (text_equal_lower(field->name, TEXT("auth")))
-		return FIELD_AUTH;
-	if (text_equal_lower(field->name, TEXT("senderid")))
-		return FIELD_SENDERID;
-	if (text_equal_lower(field->name, TEXT("sidw")))
-		return FIELD_SIDW;
+	switch (field->name.len) {
+	case 4:
+		if (text_equal_lower(field->name, TEXT("auth")))
+			return FIELD_AUTH;
+		return text_equal_lower(field->name, TEXT("sidw")) ? FIELD_SIDW : FIELD_UNKNOWN;
+	case 8:
+		return text_equal_lower(field->name, TEXT("senderid")) ? FIELD_SENDERID
+								       : FIELD_UNKNOWN;
+	}
 	return FIELD_UNKNOWN;
 }
 
@@ -271,7 +285,7 @@ bool lockdown_pattern_matches(struct text pattern, struct text identity)
 static bool is_one_of(struct text id, const struct text *ids, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (id.len > 0 && text_equal_no_case(id, ids[i]))
+		if (id.len > 0 && is_value(id, ids[i]))
 			return true;
 	return false;
 }
@@ -303,16 +317,34 @@ static bool field_matches(const struct lockdown_settings *settings,
 	return false;
 }
 
-/* Such a login could pass for a part of a record that it is not. */
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Whether any byte of the word is below `limit` (at most 128). */
+static uint64_t any_below(uint64_t word, unsigned limit)
+{
+	return (word - EACH_BYTE(limit)) & ~word & EACH_BYTE(0x80);
+}
+
+static uint64_t any_unspeakable(uint64_t word)
+{
+	return any_below(word, ' ' + 1) | any_below(word ^ EACH_BYTE('|'), 1) |
+	       any_below(word ^ EACH_BYTE(0x7f), 1);
+}
+
+/* Such a login could pass for a part of a record that it is not. Eight bytes at a time: it is
+ * looked at for every record. */
 static bool is_unspeakable(struct text login)
 {
-	for (size_t i = 0; i < login.len; i++) {
-		unsigned char c = (unsigned char)login.ptr[i];
+	uint64_t word, found = login.len == 0;
 
-		if (c <= ' ' || c == '|' || c == 0x7f)
-			return true;
+	for (; login.len >= sizeof(word); login = text_tail(login, sizeof(word))) {
+		memcpy(&word, login.ptr, sizeof(word));
+		found |= any_unspeakable(word);
 	}
-	return login.len == 0;
+	word = EACH_BYTE('a');
+	for (size_t i = 0; i < login.len; i++)
+		word = word << 8 | (uint8_t)login.ptr[i];
+	return (found | any_unspeakable(word)) != 0;
 }
 
 /* The fields of one record, until one may grant. False: the rest of the answer no longer counts. */

@@ -127,7 +127,7 @@ static bool skip_rdata(struct reader *r, uint16_t type)
 }
 
 struct record {
-	size_t type_at;
+	size_t name_at, type_at, rdata_at;
 	uint16_t type, class;
 	uint32_t ttl;
 	struct reader rdata;
@@ -137,6 +137,7 @@ static void read_record(struct reader *r, struct record *record)
 {
 	size_t len;
 
+	record->name_at = r->at;
 	skip_name(r);
 	record->type_at = r->at;
 	record->type = read_u16(r);
@@ -144,6 +145,7 @@ static void read_record(struct reader *r, struct record *record)
 	record->ttl = read_u32(r);
 	len = read_u16(r);
 	record->rdata = *r;
+	record->rdata_at = r->at;
 	skip(r, len);
 	record->rdata.end = r->at;
 }
@@ -156,7 +158,25 @@ static void make_opaque(uint8_t *packet, const struct record *record)
 	packet[record->type_at + 1] = WIRE_OPAQUE & 0xff;
 }
 
-static void scan_section(struct reader *r, size_t count, uint8_t *packet)
+/* Whether it is a TXT record of the name asked for, and says so by a pointer. */
+static bool is_plain(const struct record *record, const uint8_t *packet)
+{
+	return record->type == TYPE_TXT && record->class == CLASS_IN &&
+	       record->type_at - record->name_at == 2 && packet[record->name_at] == POINTER_BITS &&
+	       packet[record->name_at + 1] == WIRE_HEADER;
+}
+
+static void note_plain(const struct record *record, const uint8_t *packet, struct wire_facts *facts)
+{
+	struct text strings = {
+		(const char *)packet + record->rdata_at, record->rdata.end - record->rdata_at};
+
+	if (is_plain(record, packet))
+		facts->plain[facts->plain_count++] = (struct wire_txt){record->ttl, strings};
+}
+
+/* facts: NULL, or hears of the plain records. */
+static void scan_section(struct reader *r, size_t count, uint8_t *packet, struct wire_facts *facts)
 {
 	struct record record;
 
@@ -168,6 +188,8 @@ static void scan_section(struct reader *r, size_t count, uint8_t *packet)
 			make_opaque(packet, &record);
 		else
 			r->has_failed = record.rdata.has_failed || record.rdata.at != r->at;
+		if (facts && !r->has_failed)
+			note_plain(&record, packet, facts);
 	}
 }
 
@@ -183,19 +205,38 @@ static void scan_additional(struct reader *r, size_t count, struct wire_facts *f
 	}
 }
 
-bool wire_head_read(struct text packet, struct wire_head *head)
+/* What stands before the counts. */
+static void read_flags(struct reader *r, struct wire_head *head)
 {
-	struct reader r = reader_of(packet, 0);
 	uint16_t flags;
 
-	head->id = read_u16(&r);
-	flags = read_u16(&r);
+	head->id = read_u16(r);
+	flags = read_u16(r);
 	head->is_response = flags & 0x8000;
 	head->opcode = (uint8_t)(flags >> 11 & 0xf);
 	head->is_authoritative = flags & 0x0400;
 	head->is_truncated = flags & 0x0200;
 	head->is_authentic = flags & 0x0020;
 	head->rcode = (uint8_t)(flags & 0xf);
+	head->question = (struct text){0};
+}
+
+bool wire_head_bare(struct text packet, struct wire_head *head)
+{
+	struct reader r = reader_of(packet, 0);
+	bool is_bare = packet.len == WIRE_HEADER;
+
+	read_flags(&r, head);
+	while (is_bare && r.at < r.end)
+		is_bare = read_u16(&r) == 0;
+	return is_bare;
+}
+
+bool wire_head_read(struct text packet, struct wire_head *head)
+{
+	struct reader r = reader_of(packet, 0);
+
+	read_flags(&r, head);
 	if (read_u16(&r) != 1)
 		return false;
 	skip(&r, WIRE_HEADER - r.at);
@@ -220,18 +261,22 @@ bool wire_scan(uint8_t *packet, size_t len, struct wire_facts *facts)
 		return false;
 	facts->rcode = head.rcode;
 	skip(&r, head.question.len);
-	scan_section(&r, answers, packet);
-	scan_section(&r, authorities, packet);
+	facts->plain_count = 0;
+	scan_section(&r, answers, packet, facts);
+	/* Among others, a CNAME say, they may not be what is asked for. */
+	if (facts->plain_count != answers)
+		facts->plain_count = 0;
+	scan_section(&r, authorities, packet, NULL);
 	facts->end = r.at;
 	scan_additional(&r, additionals, facts);
 	packet[WIRE_HEADER - 2] = packet[WIRE_HEADER - 1] = 0;
 	return !r.has_failed;
 }
 
-/* Length bytes are below 64 and so never a letter. */
+/* Length bytes are below 64 and so never a letter. Most servers send a name back as it came. */
 bool wire_name_equal(struct text a, struct text b)
 {
-	return text_equal_no_case(a, b);
+	return text_equal(a, b) || text_equal_no_case(a, b);
 }
 
 bool wire_name_is_within(struct text name, struct text zone)

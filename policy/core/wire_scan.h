@@ -29,15 +29,27 @@ struct wire_head {
 /* Header and question. False: less than that, not exactly one question, or a question whose name is
  * compressed. */
 POLICY_CHECKED bool wire_head_read(struct text packet, struct wire_head *head);
+/* A header that says itself that nothing follows, and nothing does; the question is empty. */
+POLICY_CHECKED bool wire_head_bare(struct text packet, struct wire_head *head);
 
 /* Whether two uncompressed names, or questions, are the same: letters without case. */
 bool wire_name_equal(struct text a, struct text b);
 /* Whether an uncompressed name is `zone` or below it. */
 bool wire_name_is_within(struct text name, struct text zone);
 
+/* A TXT record as it stands in the packet: character-strings, each behind its length. */
+struct wire_txt {
+	uint32_t ttl;
+	struct text strings;
+};
+
 struct wire_facts {
 	unsigned rcode; /* of the header, with the upper eight bits from OPT records (12 bits) */
 	size_t end;     /* of the authority section */
+	/* The answer section where it holds nothing but TXT records of the name asked for, their
+	 * owner a pointer to it; otherwise none. */
+	size_t plain_count;
+	struct wire_txt plain[WIRE_RECORDS_MAX];
 };
 
 /* Walks every record. True: the counts hold and are within WIRE_RECORDS_MAX; names end, point only

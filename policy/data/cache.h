@@ -25,6 +25,15 @@ POLICY_CHECKED enum lookup cache_get(
 	struct cache *cache, struct text name, struct cache_entry *entry);
 /* Best effort. NULL cache: nothing. */
 void cache_put(struct cache *cache, struct text name, const struct cache_entry *entry);
+
+/* While batching is on, what was put stays in this process, whose gets see it, until the caller
+ * settles, at least before it waits for anything: then, or when CACHE_BATCH_MAX puts have come
+ * together, it becomes one transaction, and the others see it. Off (as it is at first) each put is
+ * settled at once. Flush, stat and close settle. NULL cache: nothing. */
+#define CACHE_BATCH_MAX 64
+void cache_batch(struct cache *cache, bool is_on);
+void cache_settle(struct cache *cache);
+
 /* One domain's name, or everything (name.len 0); *removed counts, 0 is no error. At once for every
  * worker. NULL cache: ERR_ABSENT. */
 POLICY_CHECKED enum err cache_flush(struct cache *cache, struct text name, uint64_t *removed);

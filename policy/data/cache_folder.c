@@ -94,7 +94,10 @@ static enum err make_dir(const struct complaint *complaint)
 	struct stat info;
 
 	if (mkdir(complaint->dir, 0700) != 0 && errno != EEXIST)
-		return complain(complaint, "cannot be made: %s", strerror(errno));
+		return complain(complaint,
+			"cannot be made: %s; make it and give it to policyd's user (mkdir -p, "
+			"chown), or restart policyd as root",
+			strerror(errno));
 	if (stat(complaint->dir, &info) != 0)
 		return complain(complaint, "%s", strerror(errno));
 	if (!S_ISDIR(info.st_mode))
@@ -233,4 +236,45 @@ void cache_folder_release(struct cache_folder *folder)
 	if (folder->mark >= 0)
 		close(folder->mark);
 	folder->mark = -1;
+}
+
+static struct cache_folder_place look_at(const char *path)
+{
+	struct stat info;
+
+	if (stat(path, &info) != 0)
+		return (struct cache_folder_place){0};
+	return (struct cache_folder_place){info.st_dev, info.st_ino, info.st_uid, info.st_mode};
+}
+
+static struct cache_folder_place look_at_parent(const char *dir)
+{
+	char path[PATH_BYTES];
+	size_t end = strlen(dir);
+
+	while (end > 1 && dir[end - 1] == '/')
+		end--;
+	while (end > 0 && dir[end - 1] != '/')
+		end--;
+	if (end >= sizeof(path))
+		return (struct cache_folder_place){0};
+	memcpy(path, dir, end);
+	path[end] = '\0';
+	return look_at(end > 0 ? path : ".");
+}
+
+void cache_folder_look(const char *dir, struct cache_folder_view *out)
+{
+	char path[PATH_BYTES];
+
+	*out = (struct cache_folder_view){.parent = look_at_parent(dir), .folder = look_at(dir)};
+	if (join_path(path, dir, "data.mdb"))
+		out->data = look_at(path);
+}
+
+bool cache_folder_is_same(
+	const struct cache_folder_place *one, const struct cache_folder_place *other)
+{
+	return one->dev == other->dev && one->ino == other->ino && one->owner == other->owner &&
+	       one->mode == other->mode;
 }

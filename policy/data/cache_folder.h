@@ -5,9 +5,14 @@
  * alone by the one that opens, shared from then on. Files of another boot are removed unopened,
  * for a database without fsync may hold anything after a power cut. Knows nothing of LMDB's
  * contents.
+ *
+ * Who has the cache open for long looks from time to time whether its path still leads there: what
+ * was removed stays readable to whoever has it open, and a flush does not reach it.
  */
 #ifndef POLICY_DATA_CACHE_FOLDER_H
 #define POLICY_DATA_CACHE_FOLDER_H
+
+#include <sys/types.h>
 
 #include "policy/core/base.h"
 
@@ -33,5 +38,22 @@ void cache_folder_share(struct cache_folder *folder);
 /* The files are damaged: whoever is alone with them next removes them. */
 void cache_folder_distrust(const struct cache_folder *folder);
 void cache_folder_release(struct cache_folder *folder); /* fine when it is not taken */
+
+/* A file or folder as a path leads to it now. All zeros: to none, or nobody may look. */
+struct cache_folder_place {
+	dev_t dev;
+	ino_t ino;
+	uid_t owner;
+	mode_t mode;
+};
+
+/* What opening a cache depends on, outermost first, and the database. */
+struct cache_folder_view {
+	struct cache_folder_place parent, folder, data;
+};
+
+void cache_folder_look(const char *dir, struct cache_folder_view *out);
+bool cache_folder_is_same(
+	const struct cache_folder_place *one, const struct cache_folder_place *other);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * Questions and answers of the DNS on the wire, by ldns.
+ * Questions and answers of the DNS on the wire, where it takes a library by ldns.
  *
- * Knows no socket, no clock, no meaning of a text, and never asks ldns for a random number. ldns
- * reads the copy that wire_scan passed, cut behind the authority section. Fails as MALFORMED on
+ * Knows no socket, no clock, no meaning of a text, and never asks ldns for a random number. A
+ * question, and an answer of nothing but TXT records of the name asked for, need no ldns; of the
+ * rest ldns reads the copy that wire_scan passed, cut behind the authority section. Fails as MALFORMED on
  * what cannot be read, as MEMORY where ldns got none; nothing of ldns outlives a call.
  */
 #include "policy/data/dnswire.h"
@@ -14,44 +15,60 @@
 #define NEGATIVE_TTL_S 60 /* where no SOA came (RFC 2308 has none to offer) */
 #define TTL_MAX        0x7fffffffu
 #define SOA_MINIMUM    6 /* position among the SOA's fields */
+#define FLAG_RD        0x0100u
+#define FLAG_AD        0x0020u
+#define QDCOUNT_LOW    5 /* of the header's bytes */
+#define ARCOUNT_LOW    11
 
 _Static_assert(DNSWIRE_MAX == WIRE_MAX, "the scan's bound is the contract's");
 _Static_assert(DNS_RECORDS_MAX >= WIRE_RECORDS_MAX && DNS_TEXT_MAX >= WIRE_TEXT_MAX &&
 		       DNS_BYTES_MAX >= WIRE_MAX,
 	"what passes the scan fits an answer");
 
-static bool fill_query(struct text name, uint16_t id, bool with_edns, ldns_pkt **packet)
+static void put_u16(uint8_t *at, unsigned value)
 {
-	char string[DNS_NAME_MAX + 1];
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
 
-	memcpy(string, name.ptr, name.len);
-	string[name.len] = '\0';
-	if (ldns_pkt_query_new_frm_str(
-		    packet, string, LDNS_RR_TYPE_TXT, LDNS_RR_CLASS_IN, LDNS_RD) != LDNS_STATUS_OK)
-		return false;
-	ldns_pkt_set_id(*packet, id);
-	ldns_pkt_set_ad(*packet, with_edns);
-	if (with_edns)
-		ldns_pkt_set_edns_udp_size(*packet, DNSWIRE_EDNS_SIZE);
-	return true;
+/* The labels of a name that is one, each behind its length, and the root; returns the bytes. */
+static size_t put_name(uint8_t *at, struct text name)
+{
+	size_t len_at = 0;
+
+	memcpy(at + 1, name.ptr, name.len);
+	for (size_t i = 1; i <= name.len; i++) {
+		if (at[i] != '.')
+			continue;
+		at[len_at] = (uint8_t)(i - len_at - 1);
+		len_at = i;
+	}
+	at[len_at] = (uint8_t)(name.len - len_at);
+	at[name.len + 1] = 0;
+	return name.len + 2;
 }
 
 size_t dnswire_query(struct text name, uint16_t id, bool with_edns, uint8_t out[DNSWIRE_QUERY_MAX])
 {
-	ldns_pkt *packet = NULL;
-	uint8_t *wire = NULL;
-	size_t len = 0;
+	static const uint8_t tail[] = {0, LDNS_RR_TYPE_TXT, 0, LDNS_RR_CLASS_IN};
+	static const uint8_t opt[] = {0, 0, LDNS_RR_TYPE_OPT, DNSWIRE_EDNS_SIZE >> 8,
+		DNSWIRE_EDNS_SIZE & 0xff, 0, 0, 0, 0, 0, 0};
+	size_t len = WIRE_HEADER;
 
-	if (!dns_is_name(name) || !fill_query(name, id, with_edns, &packet))
-		goto out;
-	if (ldns_pkt2wire(&wire, packet, &len) != LDNS_STATUS_OK || len > DNSWIRE_QUERY_MAX) {
-		len = 0;
-		goto out;
+	if (!dns_is_name(name))
+		return 0;
+	memset(out, 0, WIRE_HEADER);
+	put_u16(out, id);
+	put_u16(out + 2, with_edns ? FLAG_RD | FLAG_AD : FLAG_RD);
+	out[QDCOUNT_LOW] = 1;
+	len += put_name(out + len, name);
+	memcpy(out + len, tail, sizeof(tail));
+	len += sizeof(tail);
+	if (with_edns) {
+		out[ARCOUNT_LOW] = 1;
+		memcpy(out + len, opt, sizeof(opt));
+		len += sizeof(opt);
 	}
-	memcpy(out, wire, len);
-out:
-	free(wire);
-	ldns_pkt_free(packet);
 	return len;
 }
 
@@ -64,14 +81,32 @@ static bool heads_match(const struct wire_head *response, const struct wire_head
 	       wire_name_equal(response->question, query->question);
 }
 
+/* What old servers say to a question that they could not read for its OPT. */
+static bool is_hint(const struct wire_head *response, const struct wire_head *query)
+{
+	return response->is_response && response->id == query->id &&
+	       response->opcode == query->opcode &&
+	       (response->rcode == DNS_RCODE_FORMERR || response->rcode == DNS_RCODE_NOTIMP);
+}
+
+static enum dnswire_match match(struct text packet, struct text query, struct wire_head *theirs)
+{
+	struct wire_head ours;
+
+	if (!wire_head_read(query, &ours))
+		return DNSWIRE_NOT_OURS;
+	if (wire_head_read(packet, theirs))
+		return heads_match(theirs, &ours) ? DNSWIRE_OURS : DNSWIRE_NOT_OURS;
+	if (query.ptr[ARCOUNT_LOW] != 0 && wire_head_bare(packet, theirs) && is_hint(theirs, &ours))
+		return DNSWIRE_HINT_NO_EDNS;
+	return DNSWIRE_NOT_OURS;
+}
+
 enum dnswire_match dnswire_is_ours(struct text packet, struct text query)
 {
-	struct wire_head ours, theirs;
+	struct wire_head theirs;
 
-	if (wire_head_read(query, &ours) && wire_head_read(packet, &theirs) &&
-		heads_match(&theirs, &ours))
-		return DNSWIRE_OURS;
-	return DNSWIRE_NOT_OURS;
+	return match(packet, query, &theirs);
 }
 
 static struct text rdf_text(const ldns_rdf *rdf)
@@ -128,7 +163,27 @@ static bool follow(const ldns_rr_list *list, struct chain *chain)
 	return true;
 }
 
-/* The character-strings of one record, joined. */
+/* The character-strings of one record as they stand in a packet that passed the scan, joined. */
+static bool add_strings(struct text rdata, struct dns_answer *answer)
+{
+	char joined[DNS_TEXT_MAX];
+	size_t strings = 0, len = 0;
+
+	for (; rdata.len > 0; strings++) {
+		struct text string = text_head(text_tail(rdata, 1), (uint8_t)rdata.ptr[0]);
+
+		if (string.len > sizeof(joined) - len)
+			return false;
+		memcpy(joined + len, string.ptr, string.len);
+		len += string.len;
+		rdata = text_tail(rdata, 1 + string.len);
+	}
+	if (strings > answer->strings)
+		answer->strings = strings;
+	return dns_answer_add(answer, (struct text){joined, len});
+}
+
+/* The same of a record that ldns read. */
 static bool add_txt(const ldns_rr *rr, struct dns_answer *answer)
 {
 	char joined[DNS_TEXT_MAX];
@@ -235,6 +290,19 @@ static void conclude(const ldns_pkt *packet, struct chain *chain, struct dns_ans
 	answer->failure = DNS_FAILURE_NONE;
 }
 
+/* The common answer, which the scan has read already: ldns would only say the same. */
+static void read_plain(const struct wire_facts *facts, struct dns_answer *answer)
+{
+	answer->ttl_s = TTL_MAX;
+	for (size_t i = 0; i < facts->plain_count; i++) {
+		answer->ttl_s = least(answer->ttl_s, ttl_of(facts->plain[i].ttl));
+		if (!add_strings(facts->plain[i].strings, answer))
+			return;
+	}
+	answer->status = LOOKUP_FOUND;
+	answer->failure = DNS_FAILURE_NONE;
+}
+
 static void read_records(
 	const uint8_t *packet, size_t len, struct text question, struct dns_answer *answer)
 {
@@ -263,8 +331,7 @@ enum dnswire_result dnswire_read(struct text packet, struct text query, bool had
 	struct wire_facts facts;
 
 	dns_answer_clear(answer, DNS_FAILURE_MALFORMED);
-	if (packet.len > DNSWIRE_MAX || dnswire_is_ours(packet, query) != DNSWIRE_OURS ||
-		!wire_head_read(packet, &head)) {
+	if (packet.len > DNSWIRE_MAX || match(packet, query, &head) != DNSWIRE_OURS) {
 		drop(dropped);
 		return DNSWIRE_ANSWER;
 	}
@@ -281,7 +348,9 @@ enum dnswire_result dnswire_read(struct text packet, struct text query, bool had
 	}
 	answer->is_authentic = head.is_authentic;
 	answer->rcode = facts.rcode > UINT8_MAX ? UINT8_MAX : (uint8_t)facts.rcode;
-	if (facts.rcode == DNS_RCODE_NOERROR || facts.rcode == DNS_RCODE_NXDOMAIN)
+	if (facts.rcode == DNS_RCODE_NOERROR && facts.plain_count > 0)
+		read_plain(&facts, answer);
+	else if (facts.rcode == DNS_RCODE_NOERROR || facts.rcode == DNS_RCODE_NXDOMAIN)
 		read_records(copy, facts.end, head.question, answer);
 	else
 		answer->failure = DNS_FAILURE_RCODE;

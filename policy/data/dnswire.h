@@ -17,15 +17,17 @@
 #define DNSWIRE_EDNS_SIZE 1232
 
 /* A TXT query for name (as text) with RD, EDNS when with_edns (payload 1232, DO off, AD set in the
- * header to ask for it). Returns the length, 0 when the name is none or memory ran out. */
+ * header to ask for it). Returns the length, 0 when the name is none. */
 size_t dnswire_query(struct text name, uint16_t id, bool with_edns, uint8_t out[DNSWIRE_QUERY_MAX]);
 
 enum dnswire_match {
-	DNSWIRE_OURS,     /* id and question match: read it */
-	DNSWIRE_NOT_OURS, /* something else: keep listening (never a reason to give up) */
+	DNSWIRE_OURS,         /* id and question match: read it */
+	DNSWIRE_HINT_NO_EDNS, /* no answer, but a reason to ask once more without EDNS */
+	DNSWIRE_NOT_OURS,     /* something else: keep listening (never a reason to give up) */
 };
 /* Whether a packet is a response (QR) to this query: id, opcode, exactly our question, its name
- * compared without case. */
+ * compared without case. To a query with EDNS, a bare header of that id with FORMERR or NOTIMP and
+ * no question (RFC 6891, 7) is a hint. */
 enum dnswire_match dnswire_is_ours(struct text packet, struct text query);
 
 enum dnswire_result {

@@ -288,6 +288,14 @@ uint64_t store_read_id(const struct store *store)
 	return mdb_txn_id(current_txn(store));
 }
 
+uint64_t store_last_change(const struct store *store)
+{
+	MDB_envinfo info;
+
+	mdb_env_info(store->env, &info);
+	return info.me_last_txnid;
+}
+
 static MDB_val to_val(struct text text)
 {
 	return (MDB_val){text.len, (void *)(uintptr_t)text.ptr};

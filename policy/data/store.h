@@ -44,6 +44,8 @@ POLICY_CHECKED enum err store_read_begin(struct store *store);
 void store_read_end(struct store *store);
 /* The number of the last change that the open transaction sees: equal numbers, equal contents. */
 uint64_t store_read_id(const struct store *store);
+/* The number of the last change of any process: what a read transaction begun now would have. */
+uint64_t store_last_change(const struct store *store);
 enum lookup store_get(struct store *store, unsigned db, struct text key, struct text *value);
 /* The first key >= `from` (key holds from on call, the key found on return). */
 enum lookup store_seek(struct store *store, unsigned db, struct text *key, struct text *value);

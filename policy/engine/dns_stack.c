@@ -38,6 +38,38 @@ static struct txt_source_parts parts_of(const struct dns_stack *stack, const str
 	};
 }
 
+static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+	struct dns_stack *stack = watcher->data;
+
+	(void)loop;
+	(void)events;
+	cache_settle(stack->cache);
+}
+
+/* Of all answers of one turn of the loop one write. Only where many come in one turn: who makes no
+ * cache asks one question after the other, and may wait for more outside of the loop. */
+static void batch_puts(struct dns_stack *stack)
+{
+	if (stack->makes_no_cache)
+		return;
+	cache_batch(stack->cache, true);
+	if (ev_is_active(&stack->settle))
+		return;
+	ev_prepare_init(&stack->settle, on_prepare);
+	stack->settle.data = stack;
+	ev_prepare_start(stack->loop, &stack->settle);
+	ev_unref(stack->loop); /* it keeps no loop running */
+}
+
+static void end_batch(struct dns_stack *stack)
+{
+	if (!ev_is_active(&stack->settle))
+		return;
+	ev_ref(stack->loop);
+	ev_prepare_stop(stack->loop, &stack->settle);
+}
+
 static void open_cache(struct dns_stack *stack, const struct config *config)
 {
 	const char *dir = stack->cache_dir ? stack->cache_dir : config->cache_dir;
@@ -65,6 +97,7 @@ static enum err open_all(struct dns_stack *stack, const struct config *config)
 	if (err != ERR_OK)
 		return err;
 	open_cache(stack, config);
+	batch_puts(stack);
 	parts = parts_of(stack, config);
 	return txt_source_new(&stack->txt, &parts);
 }
@@ -97,6 +130,7 @@ enum err dns_stack_configure(struct dns_stack *stack, const struct config *confi
 	err = resolver_configure(stack->resolver, &options);
 	if (err != ERR_OK)
 		return err;
+	batch_puts(stack);
 	parts = parts_of(stack, config);
 	txt_source_configure(stack->txt, &parts);
 	return ERR_OK;
@@ -106,6 +140,7 @@ void dns_stack_close(struct dns_stack *stack)
 {
 	txt_source_free(stack->txt);
 	resolver_free(stack->resolver);
+	end_batch(stack);
 	cache_close(stack->cache);
 	*stack = (struct dns_stack){.loop = stack->loop,
 		.log = stack->log,

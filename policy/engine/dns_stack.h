@@ -19,6 +19,7 @@ struct dns_stack {
 	unsigned cache_max_mb;
 	bool makes_no_cache; /* set before: only a cache that is there already is used */
 	struct cache *cache; /* NULL: done without */
+	ev_prepare settle;   /* private: before the loop waits */
 	struct resolver *resolver;
 	struct txt_source *txt; /* what the session asks; NULL: lockdown is off */
 };

@@ -222,7 +222,8 @@ void resolv_conf_parse(struct text file, struct nameservers *out)
 		parse_line(text_head(file, end), out, &trusts_ad);
 		file = text_tail(file, end < file.len ? end + 1 : end);
 	}
-	if (out->count == 0 && nameserver_parse(TEXT("127.0.0.1"), &out->list[0]))
+	out->names_none = out->count == 0;
+	if (out->names_none && nameserver_parse(TEXT("127.0.0.1"), &out->list[0]))
 		out->count = 1;
 	for (size_t i = 0; i < out->count && trusts_ad; i++)
 		out->list[i].trusts_ad = true;

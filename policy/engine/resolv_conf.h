@@ -2,8 +2,9 @@
  * Where to ask: resolv.conf(5), read line by line, and `nameserver` of policyd.ini in its place.
  *
  * nameserver up to 3, options timeout/attempts/rotate/trust-ad; `#` and `;` comments; what is not
- * understood is passed over. No file or no nameserver: 127.0.0.1 (as in the C library). Fails when
- * the file cannot be read (ERR_IO).
+ * understood is passed over. No file or no nameserver: 127.0.0.1 (as in the C library), and
+ * names_none says so, for who reads the file anew may know better. Fails when the file cannot be
+ * read (ERR_IO).
  */
 #ifndef POLICY_ENGINE_RESOLV_CONF_H
 #define POLICY_ENGINE_RESOLV_CONF_H
@@ -25,6 +26,7 @@ struct nameserver {
 struct nameservers {
 	size_t count;
 	struct nameserver list[NAMESERVERS_MAX];
+	bool names_none; /* of a file: 127.0.0.1 stands in */
 	bool rotate;
 	uint32_t timeout_ms; /* of options timeout; 0: not said */
 	unsigned attempts;   /* 0: not said */

@@ -121,7 +121,7 @@ static void pump_soon(struct resolver *resolver)
 	ev_feed_event(resolver->loop, &resolver->pump, EV_CUSTOM);
 }
 
-static struct resolver_query *query_take(struct resolver *resolver)
+static struct resolver_query *query_make(struct resolver *resolver)
 {
 	struct resolver_query *query = resolver->free;
 
@@ -135,7 +135,6 @@ static struct resolver_query *query_take(struct resolver *resolver)
 	if (!query)
 		return NULL;
 	query->resolver = resolver;
-	query->fd = -1;
 	return query;
 }
 
@@ -187,6 +186,16 @@ void resolver_deliver_failure(struct resolver_query *query, enum dns_failure fai
 	resolver_deliver(query, answer);
 }
 
+/* The first time that the loop sees it: its clock stands still outside of it and while a callback
+ * works. */
+static void note_end(struct resolver_query *query)
+{
+	struct resolver *resolver = query->resolver;
+
+	if (query->ends_at == 0)
+		query->ends_at = ev_now(resolver->loop) + resolver->deadline_s;
+}
+
 static void begin_next(struct resolver *resolver)
 {
 	struct resolver_query *query = TAILQ_FIRST(&resolver->queued);
@@ -194,8 +203,20 @@ static void begin_next(struct resolver *resolver)
 	TAILQ_REMOVE(&resolver->queued, query, place);
 	resolver->stat.queued--;
 	resolver->stat.in_flight++;
+	note_end(query);
 	query->state = QUERY_IN_FLIGHT;
 	query_begin(query);
+}
+
+/* Those that came since the last time stand at the end. */
+static void arm_queued(struct resolver *resolver)
+{
+	struct resolver_query *query = TAILQ_LAST(&resolver->queued, query_list);
+
+	for (; query && query->ends_at == 0; query = TAILQ_PREV(query, query_list, place)) {
+		note_end(query);
+		query_arm(query, query->ends_at);
+	}
 }
 
 static void answer_refused(struct resolver *resolver)
@@ -226,6 +247,7 @@ static void on_pump(struct ev_loop *loop, struct ev_prepare *watcher, int events
 	while (!TAILQ_EMPTY(&resolver->queued) &&
 		resolver->stat.in_flight < resolver->max_in_flight)
 		begin_next(resolver);
+	arm_queued(resolver);
 }
 
 /* ---- asking ---- */
@@ -233,7 +255,7 @@ static void on_pump(struct ev_loop *loop, struct ev_prepare *watcher, int events
 static void query_new(
 	struct resolver *resolver, struct text name, uint64_t hash, struct resolver_waiter *waiter)
 {
-	struct resolver_query *query = query_take(resolver);
+	struct resolver_query *query = query_make(resolver);
 
 	if (!query) {
 		waiter_join(waiter, &resolver->refusals[REFUSAL_MEMORY]);
@@ -249,10 +271,6 @@ static void query_new(
 	resolver->stat.queued++;
 	table_add(resolver, query);
 	waiter_join(waiter, query);
-	/* The loop's clock stands still outside of it and while a callback works. */
-	ev_now_update(resolver->loop);
-	query->ends_at = ev_now(resolver->loop) + resolver->deadline_s;
-	query_arm(query, query->ends_at);
 }
 
 static bool has_room(const struct resolver *resolver)
@@ -330,6 +348,7 @@ static void drop_all(struct resolver *resolver)
 	for (size_t i = 0; i < resolver->bucket_count; i++)
 		drop_chain(resolver->buckets[i].first);
 	drop_chain(resolver->free);
+	udp_close_idle(resolver);
 }
 
 /* The servers that the options name, or those of the file. */
@@ -390,6 +409,9 @@ static enum err resolver_init(struct resolver *resolver)
 		return ERR_NOMEM;
 	TAILQ_INIT(&resolver->queued);
 	ev_init(&resolver->pump, on_pump);
+	/* After all else that is pending: questions that leave one behind the other keep the
+	 * server awake, which costs less than waking it for each. */
+	ev_set_priority(&resolver->pump, EV_MINPRI);
 	resolver->pump.data = resolver;
 	return ERR_OK;
 }

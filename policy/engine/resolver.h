@@ -1,10 +1,11 @@
 /*
  * Asks the DNS for TXT records without blocking: libev moves the bytes, dnswire reads them.
  *
- * Every query has a connected UDP socket of its own with a fresh port and a random id; an answer
- * must match address, port, id and question, and after a wrong packet it keeps listening. TC means
- * TCP with a deadline of its own; FORMERR or NOTIMP once more without EDNS. Servers with the
- * fewest recent failures first, a failed one is tried again now and then. One query in flight a
+ * Every try has a connected UDP socket of its own with a fresh port and a random id; an answer must
+ * match address, port, id and question, and after a wrong packet it keeps listening. TC means TCP
+ * with a deadline of its own; FORMERR or NOTIMP once more without EDNS, even as a bare header.
+ * Servers with the fewest recent failures first, a failed one is tried again now and then;
+ * an ICMP error only passes the turn on, with a pause once all had theirs. One query in flight a
  * name: others wait for it. At most max_in_flight queries, the rest queue (bounded); past that,
  * and past deadline_ms from the first ask, the answer is FAILED. Knows no cache, no login, no
  * meaning of records.

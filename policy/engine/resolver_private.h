@@ -4,6 +4,7 @@
  *   resolver.c          who waits for what: names, places, delivery
  *   resolver_query.c    one query's life: tries, UDP, what an answer means for it
  *   resolver_tcp.c      the same question by TCP
+ *   resolver_socket.c   sockets, and those that wait for the next query
  *   resolver_servers.c  which server to ask; the file that names them
  *
  * A query is queued, in flight or done. Whatever ends it goes through resolver_deliver, which no
@@ -56,6 +57,9 @@ struct server_marks {
  * all are out. */
 POLICY_CHECKED bool servers_choose(
 	struct server_set *set, struct server_marks *marks, ev_tstamp now, size_t *chosen);
+/* Whether each server that is not out had its turn. */
+POLICY_CHECKED bool servers_had_their_turn(
+	const struct server_set *set, const struct server_marks *marks);
 /* What came of it. The log hears when a server goes silent and when it is back. */
 void servers_praise(struct server_set *set, size_t index, struct log *log);
 void servers_blame(struct server_set *set, size_t index, ev_tstamp now, struct log *log);
@@ -64,8 +68,19 @@ void servers_blame(struct server_set *set, size_t index, ev_tstamp now, struct l
 
 enum query_state { QUERY_QUEUED, QUERY_IN_FLIGHT, QUERY_DONE };
 
-/* The bytes of a TCP exchange. */
+/* A UDP socket: serves one try after the other, each with a port of its own. */
+struct udp_socket {
+	struct resolver *resolver;
+	struct resolver_query *query; /* NULL: idle */
+	struct udp_socket *next;      /* among the idle */
+	struct ev_io io;              /* always started */
+	int family, fd;
+};
+
+/* One question by TCP. */
 struct tcp_exchange {
+	struct ev_io io;
+	int fd;
 	size_t sent; /* of the prefix and the query */
 	size_t have; /* of the prefix and the answer */
 	size_t body_len;
@@ -82,23 +97,24 @@ struct resolver_query {
 	bool was_queued; /* had to wait for a place */
 	uint64_t hash;
 
-	ev_tstamp ends_at; /* deadline_ms after the first ask */
+	ev_tstamp ends_at; /* deadline_ms after the first ask; 0: the loop has not seen it yet */
 	struct ev_timer timer;
-	struct ev_io io;
-	int fd; /* -1: none */
+	/* At most one of the two. None: queued, done, or it pauses between two tries. */
+	struct udp_socket *udp;
+	struct tcp_exchange *tcp;
 
 	struct server_set *set;
 	struct server_marks marks;
 	size_t server; /* asked now */
 	unsigned tries;
+	unsigned pauses;
 	ev_tstamp try_began;
 	bool with_edns;
 	enum dns_failure failure; /* the most telling so far */
 	uint8_t rcode;
 	const struct nameserver *said_by; /* NULL: nobody said anything */
 
-	struct tcp_exchange *tcp; /* NULL: UDP */
-	size_t wire_len;          /* of the query behind the prefix */
+	size_t wire_len; /* of the query behind the prefix */
 	uint8_t wire[TCP_PREFIX + DNSWIRE_QUERY_MAX];
 	size_t name_len;
 	char name[DNS_NAME_MAX + 1];
@@ -125,7 +141,7 @@ struct resolver {
 	char *conf_path; /* NULL: the servers are given */
 	struct resolv_conf_state conf_state;
 	ev_tstamp conf_looked_at;
-	bool is_conf_broken; /* said so once */
+	bool is_conf_broken; /* or names nobody any more; said so once */
 	struct server_set *set;
 
 	struct siphash_key hash_key;
@@ -136,6 +152,8 @@ struct resolver {
 	struct ev_prepare pump; /* never started: fed by pump_soon */
 	struct resolver_query *free;
 	size_t free_count;
+	struct udp_socket *idle[2]; /* IPv4, IPv6 */
+	size_t idle_count;
 	struct resolver_query refusals[REFUSALS];
 
 	uint16_t ids[IDS_BATCHED];
@@ -159,7 +177,7 @@ void query_begin(struct resolver_query *query); /* may deliver at once */
 void query_arm(struct resolver_query *query, ev_tstamp at);
 /* Socket, timer, buffer, set. */
 void query_stop(struct resolver_query *query);
-void query_close(struct resolver_query *query); /* the socket and its buffer */
+void query_close(struct resolver_query *query); /* the exchange under way, if any */
 
 enum opened {
 	OPENED,
@@ -167,17 +185,27 @@ enum opened {
 	OPEN_EXHAUSTED,   /* our own limit: descriptors, ports, memory */
 	OPEN_NO_NAME,     /* no query can be made for such a name */
 };
-/* A socket connected to the query's server, in query->fd, without a watcher. */
-POLICY_CHECKED enum opened query_connect(struct resolver_query *query, int type);
 /* Fresh id, the query's bytes in wire behind the prefix. */
 POLICY_CHECKED enum opened query_write(struct resolver_query *query);
 /* This try is over without an answer; the next one begins, or the query ends. */
 void query_fail_try(struct resolver_query *query, enum dns_failure failure, uint8_t rcode);
-/* A whole message that came by UDP or TCP. */
-void query_read(struct resolver_query *query, struct text packet, bool is_tcp);
+/* A whole message that came by UDP or TCP. False: it is not ours, and nothing has happened. */
+POLICY_CHECKED bool query_take(struct resolver_query *query, struct text packet, bool is_tcp);
+/* There is something to read at its UDP socket. */
+void query_receive(struct resolver_query *query);
 
 /* resolver_tcp.c */
 POLICY_CHECKED enum opened tcp_begin(struct resolver_query *query);
+void tcp_end(struct resolver_query *query);
+
+/* resolver_socket.c */
+enum opened socket_error(int error); /* what errno means for the query */
+POLICY_CHECKED enum opened socket_open(const struct nameserver *server, int type, int *fd);
+POLICY_CHECKED enum opened socket_connect(int fd, const struct nameserver *server);
+/* A watched socket at a fresh port, connected to the query's server, in query->udp. */
+POLICY_CHECKED enum opened udp_take(struct resolver_query *query);
+void udp_give_back(struct resolver_query *query);
+void udp_close_idle(struct resolver *resolver);
 
 static inline struct text query_name(const struct resolver_query *query)
 {

@@ -4,21 +4,20 @@
  * A try is one server, one fresh socket, one fresh id; TCP and the repetition without EDNS belong
  * to the try they follow. A packet that is not ours is no event: the socket listens on until the
  * try's time is over. An answer that is no use (SERVFAIL, unreadable, ...) takes its server out
- * for this query; silence does not. The query ends with the first answer of use, when all servers
+ * for this query; silence and ICMP errors do not. The query ends with the first answer of use, when all servers
  * are out, after so many tries, or at its deadline; then it fails with the most telling of what it
  * has seen, and never as if there were no record.
  */
 #include "policy/engine/resolver_private.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define DEFAULT_TIMEOUT_S 1.0
 #define DEFAULT_ATTEMPTS  3
 #define TIMER_SLACK_S     0.001 /* the loop's clock and its timers differ by less */
+#define PAUSE_FIRST_S     0.1   /* doubled each time */
 #define READS_A_WAKE_UP   16    /* a flood at one socket must not starve the others */
 
 static double timeout_of(const struct resolver_query *query)
@@ -87,17 +86,14 @@ static bool is_servers_fault(enum dns_failure failure, uint8_t rcode)
 	return failure == DNS_FAILURE_TIMEOUT || failure == DNS_FAILURE_NETWORK;
 }
 
-/* ---- sockets ---- */
+/* ---- the exchange ---- */
 
 void query_close(struct resolver_query *query)
 {
-	if (query->fd < 0)
-		return;
-	ev_io_stop(query->resolver->loop, &query->io);
-	close(query->fd);
-	query->fd = -1;
-	free(query->tcp);
-	query->tcp = NULL;
+	if (query->udp)
+		udp_give_back(query);
+	if (query->tcp)
+		tcp_end(query);
 }
 
 void query_stop(struct resolver_query *query)
@@ -106,43 +102,6 @@ void query_stop(struct resolver_query *query)
 	ev_timer_stop(query->resolver->loop, &query->timer);
 	servers_unref(query->set);
 	query->set = NULL;
-}
-
-/* Errors of our own machine, in socket(2) and connect(2): EAGAIN and EADDRNOTAVAIL are the lack of
- * a port. */
-static enum opened open_error(int error)
-{
-	switch (error) {
-	case EMFILE:
-	case ENFILE:
-	case ENOBUFS:
-	case ENOMEM:
-	case EAGAIN:
-	case EADDRNOTAVAIL:
-		return OPEN_EXHAUSTED;
-	default:
-		return OPEN_UNREACHABLE;
-	}
-}
-
-enum opened query_connect(struct resolver_query *query, int type)
-{
-	const struct nameserver *server = &query->set->known.list[query->server];
-	int fd = socket(server->addr.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return open_error(errno);
-	/* Nothing is bound: the kernel picks a fresh port by chance. */
-	if (connect(fd, (const struct sockaddr *)&server->addr, server->addr_len) != 0 &&
-		errno != EINPROGRESS) {
-		enum opened opened = open_error(errno);
-
-		close(fd);
-		return opened;
-	}
-	query->fd = fd;
-	ev_init(&query->io, NULL);
-	return OPENED;
 }
 
 /* False: the kernel has none, which does not happen on a running system. */
@@ -167,44 +126,10 @@ enum opened query_write(struct resolver_query *query)
 		return OPEN_EXHAUSTED;
 	query->wire_len =
 		dnswire_query(query_name(query), id, query->with_edns, query->wire + TCP_PREFIX);
-	if (query->wire_len > 0)
-		return OPENED;
-	/* A name that is one, and no query: there was no memory, which is not the DNS failing. */
-	return dns_is_name(query_name(query)) ? OPEN_EXHAUSTED : OPEN_NO_NAME;
+	return query->wire_len > 0 ? OPENED : OPEN_NO_NAME;
 }
 
 /* ---- UDP ---- */
-
-static void receive_packets(struct resolver_query *query)
-{
-	struct resolver *resolver = query->resolver;
-
-	for (int i = 0; i < READS_A_WAKE_UP; i++) {
-		ssize_t got = recv(query->fd, resolver->packet, sizeof(resolver->packet), 0);
-		struct text packet = {(const char *)resolver->packet, got > 0 ? (size_t)got : 0};
-
-		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return;
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			query_fail_try(query, DNS_FAILURE_NETWORK, 0);
-			return;
-		}
-		if (dnswire_is_ours(packet, query_wire(query)) == DNSWIRE_OURS) {
-			query_read(query, packet, false);
-			return;
-		}
-		resolver->stat.mismatched++;
-	}
-}
-
-static void on_udp(struct ev_loop *loop, struct ev_io *watcher, int events)
-{
-	(void)loop;
-	(void)events;
-	receive_packets(watcher->data);
-}
 
 /* What the kernel would not take just now is a packet lost on the way. */
 static bool is_lost(int error)
@@ -215,19 +140,16 @@ static bool is_lost(int error)
 static enum opened udp_begin(struct resolver_query *query)
 {
 	struct text wire;
-	enum opened opened = query_connect(query, SOCK_DGRAM);
+	enum opened opened = query_write(query);
 
 	if (opened == OPENED)
-		opened = query_write(query);
+		opened = udp_take(query);
 	if (opened != OPENED)
 		return opened;
 	wire = query_wire(query);
-	if (send(query->fd, wire.ptr, wire.len, MSG_NOSIGNAL) < 0 && !is_lost(errno))
-		return open_error(errno);
+	if (send(query->udp->fd, wire.ptr, wire.len, MSG_NOSIGNAL) < 0 && !is_lost(errno))
+		return socket_error(errno);
 	query->resolver->stat.queries++;
-	ev_io_init(&query->io, on_udp, query->fd, EV_READ);
-	query->io.data = query;
-	ev_io_start(query->resolver->loop, &query->io);
 	return OPENED;
 }
 
@@ -307,12 +229,39 @@ void query_fail_try(struct resolver_query *query, enum dns_failure failure, uint
 	next_try(query);
 }
 
+/* Nobody listens there, or somebody wants us to think so, for an ICMP message is forged without
+ * seeing the question. So the server only loses its turn, and once all had theirs there is a pause
+ * before the next round: it may be starting just now. */
+static void refuse_try(struct resolver_query *query)
+{
+	struct resolver *resolver = query->resolver;
+	ev_tstamp now = ev_now(resolver->loop);
+	ev_tstamp end;
+
+	query_close(query);
+	note(query, DNS_FAILURE_NETWORK, 0);
+	servers_blame(query->set, query->server, now, resolver->log);
+	if (query->tries >= attempts_of(query) ||
+		!servers_had_their_turn(query->set, &query->marks)) {
+		next_try(query);
+		return;
+	}
+	end = now + PAUSE_FIRST_S * (double)(1U << query->pauses++);
+	query_arm(query, end < query->ends_at ? end : query->ends_at);
+}
+
 /* The same server again, in another way. */
 static void follow_up(struct resolver_query *query, enum opened (*begin)(struct resolver_query *))
 {
 	query_close(query);
 	if (!has_begun(query, begin(query)))
 		next_try(query);
+}
+
+static void ask_without_edns(struct resolver_query *query)
+{
+	query->with_edns = false;
+	follow_up(query, udp_begin);
 }
 
 static void use_answer(struct resolver_query *query, struct dns_answer *answer)
@@ -325,16 +274,11 @@ static void use_answer(struct resolver_query *query, struct dns_answer *answer)
 	resolver_deliver(query, answer);
 }
 
-void query_read(struct resolver_query *query, struct text packet, bool is_tcp)
+static void read_ours(struct resolver_query *query, struct text packet, bool is_tcp)
 {
 	struct resolver *resolver = query->resolver;
 	struct dns_answer *answer = &resolver->answer;
 
-	if (is_tcp && dnswire_is_ours(packet, query_wire(query)) != DNSWIRE_OURS) {
-		resolver->stat.mismatched++;
-		query_fail_try(query, DNS_FAILURE_MALFORMED, 0);
-		return;
-	}
 	switch (dnswire_read(
 		packet, query_wire(query), query->with_edns, answer, &resolver->stat.dropped)) {
 	case DNSWIRE_ANSWER:
@@ -350,9 +294,46 @@ void query_read(struct resolver_query *query, struct text packet, bool is_tcp)
 			follow_up(query, tcp_begin);
 		return;
 	case DNSWIRE_NO_EDNS:
-		query->with_edns = false;
-		follow_up(query, udp_begin);
+		ask_without_edns(query);
 		return;
+	}
+}
+
+bool query_take(struct resolver_query *query, struct text packet, bool is_tcp)
+{
+	switch (dnswire_is_ours(packet, query_wire(query))) {
+	case DNSWIRE_OURS:
+		read_ours(query, packet, is_tcp);
+		return true;
+	case DNSWIRE_HINT_NO_EDNS:
+		ask_without_edns(query);
+		return true;
+	case DNSWIRE_NOT_OURS:
+		break;
+	}
+	query->resolver->stat.mismatched++;
+	return false;
+}
+
+void query_receive(struct resolver_query *query)
+{
+	struct resolver *resolver = query->resolver;
+	int fd = query->udp->fd;
+
+	for (int i = 0; i < READS_A_WAKE_UP; i++) {
+		ssize_t got = recv(fd, resolver->packet, sizeof(resolver->packet), 0);
+		struct text packet = {(const char *)resolver->packet, got > 0 ? (size_t)got : 0};
+
+		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			refuse_try(query);
+			return;
+		}
+		if (query_take(query, packet, false))
+			return;
 	}
 }
 
@@ -383,6 +364,14 @@ static void on_try_over(struct resolver_query *query, ev_tstamp now)
 	resolver_deliver_failure(query, query->failure, query->rcode);
 }
 
+static void on_pause_over(struct resolver_query *query, ev_tstamp now)
+{
+	if (now + TIMER_SLACK_S < query->ends_at)
+		next_try(query);
+	else
+		resolver_deliver_failure(query, query->failure, query->rcode);
+}
+
 static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
 	struct resolver_query *query = timer->data;
@@ -391,8 +380,10 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 	if (query->state == QUERY_QUEUED) {
 		query->resolver->stat.refused_by_limit++;
 		resolver_deliver_failure(query, DNS_FAILURE_LIMIT, 0);
-	} else {
+	} else if (query->udp || query->tcp) {
 		on_try_over(query, ev_now(loop));
+	} else {
+		on_pause_over(query, ev_now(loop));
 	}
 }
 
@@ -412,7 +403,6 @@ void query_begin(struct resolver_query *query)
 	struct resolver *resolver = query->resolver;
 
 	query->set = servers_ref(resolver->set);
-	query->fd = -1;
 	query->marks.first = resolver->set->known.rotate ? resolver->set->turn++ : 0;
 	next_try(query);
 }

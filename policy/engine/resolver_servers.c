@@ -3,7 +3,7 @@
  *
  * Failures only order the servers, they never shut one out: whoever makes one look bad (with a
  * domain that never answers, say) moves questions to another, no more. Knows no packet. A file
- * that cannot be read leaves the servers as they were.
+ * that cannot be read, or names none while it is being written, leaves the servers as they were.
  */
 #include "policy/engine/resolver_private.h"
 
@@ -52,16 +52,25 @@ static unsigned penalty(const struct server_health *health, ev_tstamp now)
 	return now < health->retry_at ? health->failures : 0;
 }
 
+static uint8_t all_of(const struct server_set *set)
+{
+	return (uint8_t)((1U << set->known.count) - 1);
+}
+
+bool servers_had_their_turn(const struct server_set *set, const struct server_marks *marks)
+{
+	return ((marks->out | marks->tried) & all_of(set)) == all_of(set);
+}
+
 bool servers_choose(
 	struct server_set *set, struct server_marks *marks, ev_tstamp now, size_t *chosen)
 {
 	size_t count = set->known.count;
-	uint8_t all = (uint8_t)((1U << count) - 1);
 	size_t best = count;
 
-	if ((marks->out & all) == all)
+	if ((marks->out & all_of(set)) == all_of(set))
 		return false;
-	if (((marks->out | marks->tried) & all) == all)
+	if (servers_had_their_turn(set, marks))
 		marks->tried = 0;
 	for (size_t i = 0; i < count; i++) {
 		size_t index = (i + marks->first) % count;
@@ -115,15 +124,17 @@ static void take_file(struct resolver *resolver)
 	struct server_set *set = NULL;
 	enum err err = resolv_conf_read(resolver->conf_path, &known, &resolver->conf_state);
 
-	if (err == ERR_OK)
+	bool is_blank = err == ERR_OK && known.names_none && !resolver->set->known.names_none;
+
+	if (err == ERR_OK && !is_blank)
 		set = servers_new(&known);
 	if (set) {
 		servers_unref(resolver->set);
 		resolver->set = set;
 	} else if (!resolver->is_conf_broken) {
 		log_event(resolver->log, LOG_LEVEL_WARNING,
-			"%s changed and cannot be read: the nameservers stay as they were",
-			resolver->conf_path);
+			"%s changed and %s: the nameservers stay as they were", resolver->conf_path,
+			is_blank ? "names no nameserver" : "cannot be read");
 	}
 	resolver->is_conf_broken = !set;
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define DNS_HEADER 12
 
@@ -23,17 +24,18 @@ static bool is_for_later(int error)
 static void watch(struct resolver_query *query, int events)
 {
 	struct ev_loop *loop = query->resolver->loop;
+	struct tcp_exchange *tcp = query->tcp;
 
-	ev_io_stop(loop, &query->io);
-	ev_io_set(&query->io, query->fd, events);
-	ev_io_start(loop, &query->io);
+	ev_io_stop(loop, &tcp->io);
+	ev_io_set(&tcp->io, tcp->fd, events);
+	ev_io_start(loop, &tcp->io);
 }
 
 static enum progress send_rest(struct resolver_query *query)
 {
 	struct tcp_exchange *tcp = query->tcp;
 	size_t len = TCP_PREFIX + query->wire_len;
-	ssize_t sent = send(query->fd, query->wire + tcp->sent, len - tcp->sent, MSG_NOSIGNAL);
+	ssize_t sent = send(tcp->fd, query->wire + tcp->sent, len - tcp->sent, MSG_NOSIGNAL);
 
 	if (sent < 0)
 		return is_for_later(errno) ? PROGRESS_MORE : PROGRESS_BROKEN;
@@ -43,7 +45,7 @@ static enum progress send_rest(struct resolver_query *query)
 
 static enum progress receive(struct resolver_query *query, uint8_t *at, size_t want)
 {
-	ssize_t got = recv(query->fd, at, want, 0);
+	ssize_t got = recv(query->tcp->fd, at, want, 0);
 
 	if (got < 0)
 		return is_for_later(errno) ? PROGRESS_MORE : PROGRESS_BROKEN;
@@ -80,10 +82,14 @@ static void on_readable(struct resolver_query *query)
 		}
 		progress = receive(query, tcp->body + have, tcp->body_len - have);
 	}
-	if (progress == PROGRESS_BROKEN)
+	if (progress == PROGRESS_BROKEN) {
 		query_fail_try(query, DNS_FAILURE_NETWORK, 0);
-	else if (progress == PROGRESS_DONE)
-		query_read(query, (struct text){(const char *)tcp->body, tcp->body_len}, true);
+	} else if (progress == PROGRESS_DONE) {
+		struct text packet = {(const char *)tcp->body, tcp->body_len};
+
+		if (!query_take(query, packet, true))
+			query_fail_try(query, DNS_FAILURE_MALFORMED, 0);
+	}
 }
 
 static void on_tcp(struct ev_loop *loop, struct ev_io *watcher, int events)
@@ -108,24 +114,45 @@ static void on_tcp(struct ev_loop *loop, struct ev_io *watcher, int events)
 	}
 }
 
+static enum opened tcp_new(struct resolver_query *query)
+{
+	const struct nameserver *server = &query->set->known.list[query->server];
+	struct tcp_exchange *tcp = malloc(sizeof(*tcp));
+	enum opened opened = OPEN_EXHAUSTED;
+
+	if (tcp)
+		opened = socket_open(server, SOCK_STREAM, &tcp->fd);
+	if (opened != OPENED) {
+		free(tcp);
+		return opened;
+	}
+	tcp->sent = 0;
+	tcp->have = 0;
+	ev_io_init(&tcp->io, on_tcp, tcp->fd, EV_WRITE);
+	tcp->io.data = query;
+	query->tcp = tcp;
+	return socket_connect(tcp->fd, server);
+}
+
 enum opened tcp_begin(struct resolver_query *query)
 {
-	enum opened opened = query_connect(query, SOCK_STREAM);
+	enum opened opened = query_write(query);
 
 	if (opened == OPENED)
-		opened = query_write(query);
+		opened = tcp_new(query);
 	if (opened != OPENED)
 		return opened;
-	query->tcp = malloc(sizeof(*query->tcp));
-	if (!query->tcp)
-		return OPEN_EXHAUSTED;
-	query->tcp->sent = 0;
-	query->tcp->have = 0;
 	query->wire[0] = (uint8_t)(query->wire_len >> 8);
 	query->wire[1] = (uint8_t)query->wire_len;
 	query->resolver->stat.tcp++;
-	ev_io_init(&query->io, on_tcp, query->fd, EV_WRITE);
-	query->io.data = query;
-	ev_io_start(query->resolver->loop, &query->io);
+	ev_io_start(query->resolver->loop, &query->tcp->io);
 	return OPENED;
+}
+
+void tcp_end(struct resolver_query *query)
+{
+	ev_io_stop(query->resolver->loop, &query->tcp->io);
+	close(query->tcp->fd);
+	free(query->tcp);
+	query->tcp = NULL;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`make bench`: policyd with a large table beside a libev server that answers DUNNO to everything.
 
-Builds nothing: takes load, echo and gen from BUILD/bench, policyd and policyctl from BUILD. Both
+Builds nothing: takes load, echo, gen and asker from BUILD/bench, policyd and policyctl from BUILD. Both
 servers run all the time and are measured in turn, pair by pair, so that a change of the machine's
 speed meets both. Speed never makes it fail; a wrong answer, a lost connection or a program that
 does not start does (status 1).
@@ -120,7 +120,7 @@ def choose_processors(no_pin):
 
 def main():
     options = parse_options()
-    needed = ["bench/load", "bench/echo", "bench/gen"]
+    needed = ["bench/load", "bench/echo", "bench/gen", "bench/asker"]
     if not options.echo_only:
         needed += ["policyd", "policyctl"]
     missing = [name for name in needed if not (options.build / name).exists()]

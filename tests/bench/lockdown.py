@@ -153,12 +153,35 @@ def run_dnsperf(setup, nsd, names):
     return float(rate.group(1))
 
 
-def measure_uncached(setup, options):
-    """Pairs of decisions/s and dnsperf's questions/s. Each run begins with an empty cache.
+def run_asker(setup, nsd, count, *options):
+    """Questions/s of a bare loop for the same names, each from a fresh port."""
+    done = subprocess.run([setup.tool("bench/asker"), *options, "inet:" + nsd.server, ZONE,
+                           str(count), str(ASKING)],
+                          capture_output=True, text=True, check=False,
+                          preexec_fn=pin_to(setup.server_cpu))
+    if done.returncode != 0:
+        raise BenchFailure(f"asker: status {done.returncode}\n{done.stderr}")
+    return float(done.stdout.split()[0].removeprefix("rate="))
 
-    Who asks, policyd or dnsperf, has one processor; NSD has the other, with the load generator."""
+
+@dataclasses.dataclass
+class Uncached:
+    """What one round measured, one after the other."""
+
+    run: dict[str, float]  # of the load generator
+    dnsperf: float         # one socket, one port, for all questions
+    bare: float            # asker: a fresh port each, the sockets used again
+    fresh: float           # asker -f: a new socket each
+
+
+def measure_uncached(setup, options):
+    """Rounds of decisions/s and questions/s without decisions. Each begins with an empty cache.
+
+    Who asks (policyd with one worker, dnsperf, asker) has one processor to itself; NSD has the
+    other, which it shares with the load generator while policyd asks. ASKING questions are
+    outstanding, of policyd those of as many connections."""
     count = options.uncached
-    pairs = []
+    rounds = []
     with nsd_on(setup.client_cpu) as nsd, cache_folder() as cache:
         ours = prepare(setup, "uncached", count, count, count,
                        lockdown_options(nsd.server, cache))
@@ -170,11 +193,14 @@ def measure_uncached(setup, options):
             with start_policyd(ours) as server:
                 run = run_load(ours, server, ASKING, ["-r", str(count)])
                 server.stop()
-            pairs.append((run, run_dnsperf(setup, nsd, names)))
+            rounds.append(Uncached(run, run_dnsperf(setup, nsd, names),
+                                   run_asker(setup, nsd, count),
+                                   run_asker(setup, nsd, count, "-f")))
             print(f"{ASKING:>6} uncached  {run['rps']:>12,.0f} {run['p50_us']:>9.1f}"
                   f" {run['p99_us']:>9.1f} {run['p999_us']:>9.1f} {run['server_cpu_us']:>10.2f}"
-                  f"          dnsperf {pairs[-1][1]:,.0f}", flush=True)
-    return pairs
+                  f"  dnsperf {rounds[-1].dnsperf:,.0f}, bare loop {rounds[-1].bare:,.0f},"
+                  f" with new sockets {rounds[-1].fresh:,.0f}", flush=True)
+    return rounds
 
 
 # ---- nobody answers ------------------------------------------------------------------------------
@@ -246,10 +272,14 @@ def print_summary(cached, instructions, uncached, hanging):
         print(f"  instructions a request: cached lockdown {instructions['lockdown']:,.0f},"
               f" without {instructions['plain']:,.0f}")
     if uncached:
-        print(f"  uncached: {median_of([run for run, _ in uncached], 'rps'):,.0f} decisions/s,"
-              f" dnsperf {statistics.median(rate for _, rate in uncached):,.0f}: " + summarize(
-                  [run["rps"] / rate for run, rate in uncached], "of its rate", ">= 1/3",
+        print(f"  uncached: {median_of([of.run for of in uncached], 'rps'):,.0f} decisions/s,"
+              f" dnsperf {statistics.median(of.dnsperf for of in uncached):,.0f}: " + summarize(
+                  [of.run["rps"] / of.dnsperf for of in uncached], "of its rate", ">= 1/3",
                   lambda m: m >= EXPECTED_UNCACHED))
+        bare = statistics.median(of.bare / of.dnsperf for of in uncached)
+        fresh = statistics.median(of.fresh / of.dnsperf for of in uncached)
+        print(f"    a bare loop, a fresh port a question and no decision: {bare:.2f} of dnsperf's"
+              f" rate; with a new socket a question: {fresh:.2f}")
     if hanging:
         print(f"  p99 of table-only requests while {HANGING:,} questions hang: " + summarize(
             [loaded["p99_us"] / alone["p99_us"] for loaded, alone in hanging],

@@ -255,6 +255,43 @@ class EchoTest(BenchToolsCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
 
+class AskerTest(BenchToolsCase):
+    def ask(self, flags, *options):
+        """Exit status; who was asked what: (port, id, question)."""
+        asked = []
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.bind(("127.0.0.1", 0))
+
+            def serve():
+                for _ in range(200):
+                    packet, client = udp.recvfrom(512)
+                    asked.append((client[1], packet[:2], packet[12:-15]))
+                    udp.sendto(packet[:2] + flags + packet[4:], client)
+
+            threading.Thread(target=serve, daemon=True).start()
+            done = tool("asker", *options, "inet:127.0.0.1:%d" % udp.getsockname()[1], "zone.test",
+                        200, 20)
+        return done, asked
+
+    def test_fresh_ports(self):
+        for options in ((), ("-f",)):
+            done, asked = self.ask(b"\x81\x80", *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreater(float(result_of(done)["rate"]), 0)
+            self.assertEqual({name for _, _, name in asked},
+                             {b"\x0d_mailchannels%cd%d\x04zone\x04test\0" % (len(str(i)) + 1, i)
+                              for i in range(200)})
+            self.assertEqual(len({number for _, number, _ in asked}), 200)
+            self.assertGreater(len({port for port, _, _ in asked}), 180)
+
+    def test_wrong_answer(self):
+        self.assertEqual(self.ask(b"\x81\x82")[0].returncode, 1)
+
+    def test_bad_usage(self):
+        for arguments in ((), ("inet:127.0.0.1:53", "z", 1), ("nowhere", "z", 1, 1)):
+            self.assertEqual(tool("asker", *arguments).returncode, 2)
+
+
 class GenTest(BenchToolsCase):
     def generate(self, name, *arguments):
         folder = self.folder / name

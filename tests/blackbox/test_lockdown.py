@@ -204,11 +204,13 @@ class Hostile(unittest.TestCase):
     """Everything a server can do wrong. The account is `forged`: only what was never to be believed lets pass."""
 
     REFUSED = ["good", "authentic", "strings", "wrong-id", "wrong-question", "wrong-port", "garbage", "flood", "query-itself",
-               "twice", "late-150", "truncated", "tcp-slow", "formerr-edns", "notimp-edns", "tcp-many-40", "many-5", "tsig"]
+               "twice", "late-150", "truncated", "tcp-slow", "formerr-edns", "notimp-edns", "tcp-many-40", "many-5", "tsig",
+               "bare-formerr", "bare-notimp", "bare-others", "stragglers"]
     PERMITTED = ["nxdomain", "nodata", "no-soa"]
     UNKNOWN = ["only-wrong-id", "late-5000", "silence", "tcp-stall", "tcp-stall-length", "loop", "bad-counts", "cut",
                "tcp-wrong-id", "tcp-truncated", "tcp-tiny", "tcp-empty-strings", "tcp-many-300", "many-65", "tcp-close",
-               "tcp-close-half", "cname-loop", "cname-away", "servfail", "tcp-servfail", "refused", "formerr"]
+               "tcp-close-half", "cname-loop", "cname-away", "servfail", "tcp-servfail", "refused", "formerr",
+               "bare-always"]
 
     @classmethod
     def setUpClass(cls):
@@ -366,6 +368,20 @@ class Waiting(unittest.TestCase):
         answers = crowd.collect().answers
         self.assertEqual([answers[one][0] for one in asked],
                          [locked("alice", "late-500.term.example"), unknown("silence.term.example")])
+
+    def test_sigterm_answers_what_is_behind_what_waits(self):
+        """Whole requests that lie in the socket are answered, in their order."""
+        daemon = self.daemon()
+        name = "late-500.behind.term.example"
+        many = 300
+        with daemon.connect() as sock:
+            sock.sendall(helper.request(f"x@{name}"))
+            self.wait_asked(name)
+            sock.sendall(b"".join(helper.request("bob@table.test", f"carol{i}") for i in range(many)) +
+                         helper.request(f"x@{name}", "dave") + helper.request("bob@table.test", "bob"))
+            self.assertEqual(daemon.stop(), 0)
+            self.assertEqual(helper.receive_all(sock), locked("alice", name) + b"".join(
+                reject(f"carol{i}") for i in range(many)) + locked("dave", name) + DUNNO)
 
     def test_sigterm_gives_up_after_five_seconds(self):
         daemon = self.daemon(dns={"deadline_ms": 30000, "timeout_ms": 10000})

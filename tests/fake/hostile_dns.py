@@ -67,6 +67,10 @@ class Query:
         header = struct.pack(">HHHHHH", wrong.get("id", self.id), QR | RD | RA | flags | rcode, *counts)
         return header + wrong.get("question", self.question) + b"".join((*answers, *authority, *additional))
 
+    def bare(self, rcode, **wrong):
+        """A header that says that nothing follows."""
+        return struct.pack(">HHHHHH", wrong.get("id", self.id), QR | RD | rcode, 0, 0, 0, 0)
+
     def good(self, text=TEXT, **more):
         return self.reply([txt(text)], **more)
 
@@ -201,6 +205,31 @@ def notimp_edns(q):
     yield 0, q.reply(rcode=NOTIMP) if q.has_edns else q.good(), False
 
 
+def bare_formerr(q):
+    yield 0, q.bare(FORMERR) if q.has_edns else q.good(), False
+
+
+def bare_notimp(q):
+    yield 0, q.bare(NOTIMP) if q.has_edns else q.good(), False
+
+
+def bare_always(q):
+    yield 0, q.bare(FORMERR), False
+
+
+def bare_others(q):
+    """None of these is a reason for anything."""
+    yield 0, q.bare(FORMERR, id=q.id ^ 1), False
+    for rcode in (NOERROR, SERVFAIL, NXDOMAIN, REFUSED):
+        yield 0, q.bare(rcode), False
+    yield SOON_S, q.good(), False
+
+
+def stragglers(q):
+    for _ in range(20):
+        yield 0, q.good(), False
+
+
 def silence(q):
     del q
     return iter(())
@@ -212,6 +241,8 @@ BEHAVIOURS = {
     "only-wrong-id": only_wrong_id, "query-itself": query_itself, "twice": twice, "loop": loop, "cname-loop": cname_loop,
     "cname-away": cname_away, "tsig": tsig, "bad-counts": bad_counts, "cut": cut, "servfail": servfail, "refused": refused,
     "formerr": formerr, "formerr-edns": formerr_edns, "notimp-edns": notimp_edns, "silence": silence,
+    "bare-formerr": bare_formerr, "bare-notimp": bare_notimp, "bare-always": bare_always, "bare-others": bare_others,
+    "stragglers": stragglers,
     # These say TC by UDP; what they do by TCP is below.
     "truncated": truncated, "tcp-close": truncated, "tcp-close-half": truncated, "tcp-stall": truncated,
     "tcp-stall-length": truncated, "tcp-wrong-id": truncated, "tcp-truncated": truncated, "tcp-tiny": truncated,

@@ -6,12 +6,14 @@
  *   ours
  *
  * What holds: an answer is whole and within the bounds of the header, or FAILED with a reason; what
- * the scan passes ldns reads; the case of the question changes nothing; a query is one packet with
- * one question that matches itself once it is a response.
+ * the scan passes ldns reads; the records that the scan calls plain are those that ldns finds; the
+ * case of the question changes nothing; a query is one packet with one question that matches itself
+ * once it is a response; what is ours is no hint.
  */
 #include "policy/core/wire_scan.h"
 #include "policy/data/dnswire.h"
 
+#include <ldns/ldns.h>
 #include <stdlib.h>
 
 #define ID 0x4d43
@@ -47,7 +49,7 @@ static void check_found(const struct dns_answer *answer)
 static void check_answer(const struct dns_answer *answer, uint64_t dropped)
 {
 	must((answer->status == LOOKUP_FAILED) == (answer->failure != DNS_FAILURE_NONE));
-	must((answer->failure == DNS_FAILURE_MALFORMED) == (dropped == 1));
+	must(dropped == 0 || answer->failure == DNS_FAILURE_MALFORMED);
 	must(answer->ttl_s <= INT32_MAX);
 	if (answer->status == LOOKUP_FOUND)
 		check_found(answer);
@@ -77,9 +79,65 @@ static enum dnswire_result read_once(
 		check_answer(answer, dropped);
 	else
 		must(dropped == 0 && answer->status == LOOKUP_FAILED);
+	/* The scan's own, or NXDOMAIN together with records. */
+	must(answer->failure != DNS_FAILURE_MALFORMED || dropped == 1 || result != DNSWIRE_ANSWER ||
+		(packet.ptr[3] & 0xf) == DNS_RCODE_NXDOMAIN);
 	must(result != DNSWIRE_TRUNCATED || (packet.ptr[2] & 0x02));
 	must(result != DNSWIRE_NO_EDNS || had_edns);
 	return result;
+}
+
+static void check_record(const ldns_rr *rr, const struct wire_txt *plain)
+{
+	struct text rest = plain->strings;
+
+	must(ldns_rr_get_type(rr) == LDNS_RR_TYPE_TXT);
+	must(ldns_rr_get_class(rr) == LDNS_RR_CLASS_IN && ldns_rr_ttl(rr) == plain->ttl);
+	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
+		struct text string = text_at(
+			ldns_rdf_data(ldns_rr_rdf(rr, i)), ldns_rdf_size(ldns_rr_rdf(rr, i)));
+
+		must(string.len <= rest.len && text_equal(text_head(rest, string.len), string));
+		rest = text_tail(rest, string.len);
+	}
+	must(rest.len == 0);
+}
+
+/* What dnswire reads off a packet without ldns, ldns reads off it too. */
+static void check_plain(const uint8_t *packet, size_t len)
+{
+	uint8_t copy[WIRE_MAX];
+	struct wire_facts facts;
+	struct wire_head head;
+	ldns_pkt *parsed = NULL;
+	ldns_rr_list *list;
+
+	if (len > sizeof(copy))
+		return;
+	memcpy(copy, packet, len);
+	if (!wire_scan(copy, len, &facts) || facts.plain_count == 0)
+		return;
+	must(wire_head_read(text_at(copy, len), &head));
+	must(ldns_wire2pkt(&parsed, copy, facts.end) == LDNS_STATUS_OK);
+	list = ldns_pkt_answer(parsed);
+	must(ldns_rr_list_rr_count(list) == facts.plain_count);
+	for (size_t i = 0; i < facts.plain_count; i++) {
+		const ldns_rr *rr = ldns_rr_list_rr(list, i);
+		const ldns_rdf *owner = ldns_rr_owner(rr);
+
+		must(wire_name_equal(text_at(ldns_rdf_data(owner), ldns_rdf_size(owner)),
+			text_head(head.question, head.question.len - 4)));
+		check_record(rr, &facts.plain[i]);
+	}
+	ldns_pkt_free(parsed);
+}
+
+static void check_hint(struct text packet, struct text query)
+{
+	enum dnswire_match match = dnswire_is_ours(packet, query);
+
+	if (match == DNSWIRE_HINT_NO_EDNS)
+		must(packet.len == WIRE_HEADER && query.ptr[WIRE_HEADER - 1] != 0);
 }
 
 static void check_packet(uint8_t *packet, size_t len, struct text query, bool had_edns)
@@ -87,6 +145,8 @@ static void check_packet(uint8_t *packet, size_t len, struct text query, bool ha
 	static struct dns_answer answer, again;
 	enum dnswire_result result = read_once(text_at(packet, len), query, had_edns, &answer);
 
+	check_plain(packet, len);
+	check_hint(text_at(packet, len), query);
 	dns_answer_copy(&again, &answer);
 	check_same(&answer, &again);
 	if (answer.status != LOOKUP_FOUND)
@@ -128,13 +188,9 @@ static size_t build(uint8_t *packet, struct text question, const uint8_t *rest, 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	/* What dnswire_query makes of "_mc.example.com", without EDNS. */
-	static const char query[] = "\x4d\x43\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03_mc"
-				    "\x07"
-				    "example\x03"
-				    "com\x00\x00\x10\x00\x01";
-	struct text asked = TEXT(query);
-	struct text question = text_tail(asked, WIRE_HEADER);
+	uint8_t query[DNSWIRE_QUERY_MAX];
+	struct wire_head head;
+	struct text asked;
 	uint8_t *packet;
 	size_t len;
 
@@ -144,14 +200,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_name(text_at(data + 1, size - 1));
 		return 0;
 	}
-	packet = malloc(size + sizeof(query));
+	asked = text_at(query, dnswire_query(TEXT("_mc.example.com"), ID, data[0] & 1, query));
+	must(wire_head_read(asked, &head));
+	packet = malloc(size + asked.len);
 	if (packet == NULL)
 		return 0;
 	len = size - 1;
 	if (data[0] & 2)
 		memcpy(packet, data + 1, len);
 	else
-		len = build(packet, question, data + 1, len);
+		len = build(packet, head.question, data + 1, len);
 	packet = realloc(packet, len);
 	must(packet != NULL);
 	check_packet(packet, len, asked, data[0] & 1);

@@ -1,135 +1,11 @@
 /*
  * The DNS cache in a folder of its own: what comes back, what is thrown away, how big it gets, and
- * what another process sees. A process opens one environment once, so the others are children.
+ * what another process sees.
  */
 #include <fcntl.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "policy/data/cache.h"
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
-
-static const struct cache_rules rules = {
-	.max_ttl_s = 3600, .negative_max_ttl_s = 300, .stale_s = 86400};
-
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-	(void)info;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
-static int setup(void **state)
-{
-	static char dir[64];
-
-	snprintf(dir, sizeof(dir), "/tmp/policyd-cache-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	*state = dir;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	return *state ? nftw(*state, remove_one, 8, FTW_DEPTH | FTW_PHYS) : 0;
-}
-
-static struct cache *open_cache(const char *dir, unsigned max_mb)
-{
-	char error[512] = "";
-	struct cache *cache;
-
-	if (cache_open(&cache, dir, max_mb, error, sizeof(error)) != ERR_OK)
-		fail_msg("%s", error);
-	return cache;
-}
-
-static const char *path_in(const char *dir, const char *file)
-{
-	static char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	return path;
-}
-
-static struct text make_name(char out[64], unsigned number)
-{
-	return (struct text){out, (size_t)snprintf(out, 64, "_mc.d%u.example", number)};
-}
-
-/* An answer of `size` bytes that came at stored_ms. */
-static void put(struct cache *cache, struct text name, size_t size, int64_t stored_ms)
-{
-	static struct dns_answer answer;
-	static struct cache_entry entry;
-	static char txt[DNS_TEXT_MAX];
-
-	memset(txt, 'x', sizeof(txt));
-	dns_answer_clear(&answer, DNS_FAILURE_NONE);
-	answer.status = LOOKUP_FOUND;
-	answer.ttl_s = 100;
-	for (size_t left = size; left > 0;) {
-		size_t len = left < sizeof(txt) ? left : sizeof(txt);
-
-		assert_true(dns_answer_add(&answer, (struct text){txt, len}));
-		left -= len;
-	}
-	cache_entry_update(&entry, NULL, &answer, stored_ms, &rules);
-	cache_put(cache, name, &entry);
-}
-
-static enum lookup get(struct cache *cache, struct text name)
-{
-	static struct cache_entry entry;
-
-	return cache_get(cache, name, &entry);
-}
-
-static struct cache_stat stat_of(struct cache *cache)
-{
-	struct cache_stat stat;
-
-	assert_int_equal(cache_stat(cache, &rules, &stat), ERR_OK);
-	return stat;
-}
-
-static uint64_t flush(struct cache *cache, struct text name)
-{
-	uint64_t removed = 99;
-
-	assert_int_equal(cache_flush(cache, name, &removed), ERR_OK);
-	return removed;
-}
-
-/* Runs body in a child with a handle of its own; true when it says so. */
-static bool in_child(const char *dir, bool (*body)(struct cache *cache))
-{
-	pid_t child = fork();
-	char error[512];
-	int status = 0;
-
-	assert_true(child >= 0);
-	if (child == 0) {
-		struct cache *cache;
-
-		_exit(cache_open(&cache, dir, 1, error, sizeof(error)) == ERR_OK && body(cache)
-				? 0
-				: 1);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
+#include "tests/unit/cache_fixture.h"
 
 static void test_put_get(void **state)
 {
@@ -331,6 +207,32 @@ static void test_two_processes(void **state)
 	assert_int_equal(get(cache, TEXT("b.example")), LOOKUP_FOUND);
 	assert_true(in_child(*state, flushes_all));
 	assert_int_equal(get(cache, TEXT("b.example")), LOOKUP_ABSENT);
+	cache_close(cache);
+}
+
+static bool puts_a_anew(struct cache *cache)
+{
+	put(cache, TEXT("a.example"), 30, 1000);
+	return true;
+}
+
+/* What this process read before is good for as long as nobody changed anything. */
+static void test_reads_what_others_changed(void **state)
+{
+	struct cache *cache = open_cache(*state, 1);
+
+	put(cache, TEXT("a.example"), 10, 1000);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(size_of(cache, TEXT("a.example")), 10);
+	assert_true(in_child(*state, puts_a_anew));
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(size_of(cache, TEXT("a.example")), 30);
+	assert_true(in_child(*state, sees_a_and_puts_b));
+	assert_int_equal(size_of(cache, TEXT("a.example")), 30);
+	assert_int_equal(size_of(cache, TEXT("b.example")), 20);
+	assert_true(in_child(*state, flushes_a));
+	assert_int_equal(get(cache, TEXT("a.example")), LOOKUP_ABSENT);
+	assert_int_equal(size_of(cache, TEXT("b.example")), 20);
 	cache_close(cache);
 }
 
@@ -581,6 +483,7 @@ int main(void)
 		TEST(test_bound_with_big_entries),
 		TEST(test_renewals_do_not_pile_up),
 		TEST(test_two_processes),
+		TEST(test_reads_what_others_changed),
 		TEST(test_many_open_at_once),
 		TEST(test_damaged_head),
 		TEST(test_damaged_rows),

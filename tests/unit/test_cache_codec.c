@@ -265,6 +265,9 @@ static void test_round_trip(void **state)
 		assert_int_equal(cache_entry_decode(name, value, boot, &read), LOOKUP_FOUND);
 		assert_same(&entry, &read);
 		assert_string_equal(read.answer.server, "");
+		dns_answer_clear(&read.answer, DNS_FAILURE_LIMIT);
+		assert_int_equal(cache_entry_read(value, &read), LOOKUP_FOUND);
+		assert_same(&entry, &read);
 		assert_int_equal(cache_entry_encode(&entry, name, boot, bytes, value.len - 1), 0);
 	}
 }
@@ -294,9 +297,11 @@ static void test_damage(void **state)
 	(void)state;
 	update(&entry, NULL, LOOKUP_FOUND, 100, T0);
 	value = encode(&entry, bytes);
-	for (size_t len = 0; len < value.len; len++)
+	for (size_t len = 0; len < value.len; len++) {
 		assert_int_equal(cache_entry_decode(name, text_head(value, len), boot, &entry),
 			LOOKUP_FAILED);
+		assert_int_equal(cache_entry_read(text_head(value, len), &entry), LOOKUP_FAILED);
+	}
 	for (size_t i = 1; i < value.len; i++) {
 		bytes[i] ^= 0x10;
 		assert_int_equal(cache_entry_decode(name, value, boot, &entry), LOOKUP_FAILED);

@@ -189,6 +189,44 @@ static void test_drain_waits_for_the_answer(void **state)
 	assert_int_equal(world->closed, 1);
 }
 
+/* What was asked while nothing was read is answered, too; then it ends. */
+static void test_drain_answers_what_is_behind(void **state)
+{
+	struct world *world = *state;
+
+	world->puts_off = true;
+	say(world, REQUEST);
+	say(world, REQUEST REQUEST "request=");
+	conns_drain(&world->conns);
+	conn_answer(world->waiting, TEXT("action=REJECT first\n\n"));
+	ev_run(world->conns.loop, EVRUN_NOWAIT);
+	expect(world, "action=REJECT first\n\naction=DUNNO\n\naction=DUNNO\n\n");
+	assert_int_equal(world->closed, 0);
+	say(world, "x\n\n");
+	expect(world, "action=DUNNO\n\n");
+	assert_int_equal(world->closed, 1);
+}
+
+/* Also where one of them has to wait again. */
+static void test_drain_waits_again(void **state)
+{
+	struct world *world = *state;
+
+	world->puts_off = true;
+	say(world, REQUEST);
+	say(world, REQUEST REQUEST);
+	conns_drain(&world->conns);
+	world->puts_off = true;
+	conn_answer(world->waiting, TEXT("action=REJECT first\n\n"));
+	ev_run(world->conns.loop, EVRUN_NOWAIT);
+	expect(world, "action=REJECT first\n\n");
+	assert_int_equal(world->closed, 0);
+	conn_answer(world->waiting, TEXT("action=REJECT second\n\n"));
+	ev_run(world->conns.loop, EVRUN_NOWAIT);
+	expect(world, "action=REJECT second\n\naction=DUNNO\n\n");
+	assert_int_equal(world->closed, 1);
+}
+
 #define CONN_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -200,6 +238,8 @@ int main(void)
 		CONN_TEST(test_waiting_is_not_idle),
 		CONN_TEST(test_end_cancels),
 		CONN_TEST(test_drain_waits_for_the_answer),
+		CONN_TEST(test_drain_answers_what_is_behind),
+		CONN_TEST(test_drain_waits_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

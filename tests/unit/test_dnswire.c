@@ -1,94 +1,10 @@
 /*
- * Questions on the wire, whose answer a packet is, and what answers mean: TXT records, chains,
- * absence, rcodes. Packets made by hand, and by ldns as another implementation.
+ * What answers mean: TXT records, chains, absence, rcodes. Packets made by hand, and by ldns as
+ * another implementation.
  */
 #include "tests/unit/dns_packet.h"
 
 #include <ldns/ldns.h>
-
-/* The question. */
-
-static void test_query_bytes(void **state)
-{
-	static const char plain[] = "\x4d\x43\1\0\0\1\0\0\0\0\0\0" QUESTION;
-	static const char edns[] =
-		"\x4d\x43\1\x20\0\1\0\0\0\0\0\1" QUESTION "\0\0\x29\x04\xd0\0\0\0\0\0\0";
-
-	(void)state;
-	assert_true(text_equal(query(false), TEXT(plain)));
-	assert_true(text_equal(query(true), TEXT(edns)));
-}
-
-static void test_query_refuses(void **state)
-{
-	static const char *const bad[] = {"", ".", "a..b", ".a", "a.", "a b", "a\\.b", "a\\", "(a)",
-		"a\tb", "\"a\"", "@",
-		"a23456789012345678901234567890123456789012345678901234567890123b.c"};
-	uint8_t out[DNSWIRE_QUERY_MAX];
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(bad); i++)
-		if (dnswire_query(text_of(bad[i]), ID, true, out) != 0)
-			fail_msg("a query for '%s'", bad[i]);
-	assert_int_equal(dnswire_query(TEXT("a\0b"), ID, true, out), 0);
-}
-
-static void test_query_longest(void **state)
-{
-	uint8_t out[DNSWIRE_QUERY_MAX];
-	char name[DNS_NAME_MAX + 2];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(name); i++)
-		name[i] = i % 2 ? '.' : 'a';
-	assert_int_equal(dnswire_query((struct text){name, 253}, ID, true, out), 12 + 255 + 4 + 11);
-	assert_int_equal(dnswire_query((struct text){name, 255}, ID, true, out), 0);
-}
-
-/* Whose answer it is. */
-
-static bool is_ours(void)
-{
-	struct text t = {(const char *)packet.bytes, packet.len};
-
-	return dnswire_is_ours(t, query(true)) == DNSWIRE_OURS;
-}
-
-static void test_is_ours(void **state)
-{
-	(void)state;
-	begin(FLAGS);
-	assert_true(is_ours());
-	memcpy(packet.bytes + 12, "\3_Mc\7EXAMPLE\3coM", 16);
-	assert_true(is_ours());
-	put_txt(Q, 1, "x");
-	assert_true(is_ours());
-}
-
-static void test_is_not_ours(void **state)
-{
-	/* Offset and byte that make it another's: id, QR, opcode, QDCOUNT, name, type, class. */
-	static const uint8_t changes[][2] = {{0, 0x4e}, {1, 0x42}, {2, 0x01}, {2, 0x91}, {5, 0},
-		{5, 2}, {4, 1}, {14, 'n'}, {12, 2}, {12, 0xc0}, {29, 1}, {30, 0x11}, {31, 1},
-		{32, 3}};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(changes); i++) {
-		begin(FLAGS);
-		packet.bytes[changes[i][0]] = changes[i][1];
-		if (is_ours())
-			fail_msg("with byte %d = %d", changes[i][0], changes[i][1]);
-		assert_int_equal(read_packet(false), DNSWIRE_ANSWER);
-		assert_int_equal(answer.failure, DNS_FAILURE_MALFORMED);
-		assert_int_equal(dropped, 1);
-	}
-	for (size_t len = 0; len < 12 + sizeof(QUESTION) - 1; len++) {
-		begin(FLAGS);
-		packet.len = len;
-		assert_false(is_ours());
-		expect_failed(DNS_FAILURE_MALFORMED);
-	}
-}
 
 /* TXT records. */
 
@@ -125,6 +41,34 @@ static void test_strings_are_joined(void **state)
 	expect_text(2, "");
 	assert_true(text_equal(answer.txt[3], TEXT("a\0\xff")));
 	assert_int_equal(answer.strings, 5);
+}
+
+/* An owner spelled out goes another way (ldns) than a pointer to the question. */
+static void test_both_ways_say_the_same(void **state)
+{
+	const struct text owners[] = {Q, TEXT("\3_mc\7example\3com\0"), TEXT("\3_MC\xc0\x10")};
+	static struct dns_answer first;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(owners); i++) {
+		begin(FLAGS | AA | AD);
+		put_record(ANSWER, owners[i], TXT, 90,
+			TEXT("\4v=mc\0\6"
+			     "1 auth\0\5=acme"));
+		put_record(ANSWER, owners[i], TXT, 70, TEXT("\0"));
+		put_record(ANSWER, Q, TXT, 80, TEXT("\3a\0\xff"));
+		put_record(AUTHORITY, ZONE, NS, 5, TEXT("\2ns\xc0\x10"));
+		put_record(ADDITIONAL, ROOT, OPT, 0, TEXT(""));
+		expect_found(3, 70);
+		if (i == 0)
+			dns_answer_copy(&first, &answer);
+		assert_int_equal(answer.strings, first.strings);
+		assert_int_equal(answer.is_authentic, first.is_authentic);
+		assert_int_equal(answer.used, first.used);
+		assert_memory_equal(answer.bytes, first.bytes, first.used);
+		for (size_t k = 0; k < 3; k++)
+			assert_int_equal(answer.txt[k].len, first.txt[k].len);
+	}
 }
 
 static void test_owner_without_case(void **state)
@@ -482,13 +426,9 @@ static void test_dropped_may_be_null(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_query_bytes),
-		cmocka_unit_test(test_query_refuses),
-		cmocka_unit_test(test_query_longest),
-		cmocka_unit_test(test_is_ours),
-		cmocka_unit_test(test_is_not_ours),
 		cmocka_unit_test(test_found),
 		cmocka_unit_test(test_strings_are_joined),
+		cmocka_unit_test(test_both_ways_say_the_same),
 		cmocka_unit_test(test_owner_without_case),
 		cmocka_unit_test(test_others_do_not_count),
 		cmocka_unit_test(test_ttl),

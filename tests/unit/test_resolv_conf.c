@@ -247,10 +247,12 @@ static void test_comes_and_goes(void **state)
 
 	assert_int_equal(resolv_conf_read(folder->file, &out, &seen), ERR_OK);
 	assert_string_equal(out.list[0].text, "127.0.0.1:53");
+	assert_true(out.names_none);
 	assert_false(resolv_conf_changed(folder->file, &seen));
 	write_file(folder->file, "nameserver 10.0.0.1\n");
 	assert_true(resolv_conf_changed(folder->file, &seen));
 	assert_int_equal(resolv_conf_read(folder->file, &out, &seen), ERR_OK);
+	assert_false(out.names_none);
 	assert_int_equal(unlink(folder->file), 0);
 	assert_true(resolv_conf_changed(folder->file, &seen));
 }

@@ -57,6 +57,37 @@ static void test_put_get_delete(void **state)
 	store_close(store);
 }
 
+/* Known without a transaction, in this process and another. */
+static void test_last_change(void **state)
+{
+	struct store *store = open_store(*state, 1 << 20, false);
+	uint64_t before = store_last_change(store);
+	pid_t child;
+	int status;
+
+	put(store, "a", "first");
+	assert_true(store_last_change(store) > before);
+	assert_int_equal(store_read_begin(store), ERR_OK);
+	assert_int_equal(store_read_id(store), store_last_change(store));
+	store_read_end(store);
+	before = store_last_change(store);
+	assert_int_equal(store_write_begin(store), ERR_OK);
+	assert_int_equal(store_put(store, 0, TEXT("b"), TEXT("second")), ERR_OK);
+	assert_int_equal(store_last_change(store), before);
+	store_write_abort(store);
+	assert_int_equal(store_last_change(store), before);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		put(open_store(*state, 1 << 20, false), "c", "third");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_true(store_last_change(store) > before);
+	store_close(store);
+}
+
 static void test_walk_in_order(void **state)
 {
 	struct store *store = open_store(*state, 1 << 20, false);
@@ -305,6 +336,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_put_get_delete),
+		FIXTURE_TEST(test_last_change),
 		FIXTURE_TEST(test_walk_in_order),
 		FIXTURE_TEST(test_empty_file),
 		FIXTURE_TEST(test_append_wants_order),

@@ -2,6 +2,7 @@
  * What keeps a packet away from ldns: counts, sizes, rdata and names, each at its bound and one
  * past it.
  */
+#include "policy/core/wire_scan.h"
 #include "tests/unit/dns_packet.h"
 
 /* Bounds. */
@@ -273,9 +274,83 @@ static void test_other_types_are_opaque(void **state)
 	expect_found(1, 300);
 }
 
+/* The plain records of a packet; they lie in the copy. */
+static struct wire_facts facts;
+static uint8_t scanned[sizeof(packet.bytes)];
+
+static size_t plain_of_packet(void)
+{
+	memcpy(scanned, packet.bytes, packet.len);
+	assert_true(wire_scan(scanned, packet.len, &facts));
+	return facts.plain_count;
+}
+
+static void test_plain(void **state)
+{
+	(void)state;
+	begin(FLAGS);
+	assert_int_equal(plain_of_packet(), 0);
+	put_record(ANSWER, Q, TXT, 0x80000000, TEXT("\1a\0"));
+	put_record(ANSWER, Q, TXT, 7, TEXT("\2bc"));
+	put_record(AUTHORITY, ZONE, NS, 5, TEXT("\2ns\xc0\x10"));
+	put_record(AUTHORITY, Q, TXT, 5, TEXT("\1x"));
+	put_record(ADDITIONAL, Q, TXT, 5, TEXT("\1y"));
+	assert_int_equal(plain_of_packet(), 2);
+	assert_true(text_equal(facts.plain[0].strings, TEXT("\1a\0")));
+	assert_true(text_equal(facts.plain[1].strings, TEXT("\2bc")));
+	assert_int_equal(facts.plain[0].ttl, 0x80000000);
+	assert_int_equal(facts.plain[1].ttl, 7);
+	assert_true(facts.plain[0].strings.ptr > (const char *)scanned);
+	begin(FLAGS);
+	for (int i = 0; i < 64; i++)
+		put_txt(Q, 300, "v=mc1");
+	assert_int_equal(plain_of_packet(), 64);
+}
+
+/* One record of another kind among them, before or behind, and none is plain. */
+static void test_not_plain(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 14; i++) {
+		begin(FLAGS);
+		if (i % 2)
+			put_txt(Q, 300, "v=mc1");
+		switch (i / 2) {
+		case 0:
+			put_record(ANSWER, Q, CNAME, 60, TEXT("\1a\0"));
+			break;
+		case 1:
+			put_txt(ZONE, 60, "of the parent");
+			break;
+		case 2:
+			put_txt(TEXT("\1x\xc0\x0c"), 60, "of a child");
+			break;
+		case 3:
+			put_txt(TEXT("\3_mc\7example\3com\0"), 60, "spelled out");
+			break;
+		case 4:
+			put_record(ANSWER, Q, SPF, 60, TEXT("\3spf"));
+			break;
+		case 5:
+			put_record(ANSWER, Q, 46, 60, TEXT("signature"));
+			break;
+		case 6:
+			put_record(ANSWER, Q, TXT, 60, TEXT("\5chaos"));
+			packet.bytes[packet.len - 6 - 7] = CH;
+			break;
+		}
+		if (i % 2 == 0)
+			put_txt(Q, 300, "v=mc1");
+		if (plain_of_packet() != 0)
+			fail_msg("case %d", i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_not_plain),
 		cmocka_unit_test(test_records_bound),
 		cmocka_unit_test(test_txt_bounds),
 		cmocka_unit_test(test_size_bound),
