@@ -18,15 +18,16 @@ BUILD = build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 
 # By Debian package name. What policyd is built from and what the demonstration uses.
 RUN_PACKAGES = gcc make pkg-config libc6-dev libev-dev liblmdb-dev libldns-dev libinih-dev libidn2-dev \
-	libunistring-dev netcat-openbsd
+	libunistring-dev libpsl-dev netcat-openbsd
 # What `make check` needs besides.
-CHECK_PACKAGES = libcmocka-dev python3 procps postfix postfix-lmdb sasl2-bin libsasl2-modules libdb5.3 nsd
+CHECK_PACKAGES = libcmocka-dev python3 procps postfix postfix-lmdb sasl2-bin libsasl2-modules libdb5.3 nsd \
+	libfaketime
 # What the other targets need: lint, bench, fuzz.
 LINT_PACKAGES = libcmocka-dev clang clang-tidy clang-format cppcheck mandoc shellcheck universal-ctags
 BENCH_PACKAGES = valgrind nsd dnsperf
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 
-LIBRARIES = lmdb libidn2 inih ldns
+LIBRARIES = lmdb libidn2 inih ldns libpsl
 CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DPOLICYD_VERSION='"$(VERSION)"' $(CPPFLAGS)
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wformat=2 -Wpointer-arith -Wwrite-strings
@@ -40,6 +41,8 @@ POLICY_SOURCES = $(wildcard policy/*/*.c)
 POLICYD_SOURCES = $(wildcard policyd/*.c)
 POLICYCTL_SOURCES = $(wildcard policyctl/*.c policyctl/import/*.c)
 IMPORT_SOURCES = $(wildcard policyctl/import/*.c)
+# Of policyctl, what fuzz targets are about.
+FUZZED_SOURCES = $(IMPORT_SOURCES) policyctl/typed.c
 UNIT_SOURCES = $(filter-out tests/unit/test_decisions.c,$(wildcard tests/unit/test_*.c)) \
 	$(wildcard tests/session/test_*.c)
 FUZZ_SOURCES = $(wildcard tests/fuzz/fuzz_*.c)
@@ -72,7 +75,8 @@ $(BUILD)/policyctl: $(call objects,$(POLICYCTL_SOURCES)) $(BUILD)/libpolicy.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lev
 
 $(BUILD)/tests/unit/test_decisions: $(BUILD)/obj/tests/unit/test_decisions.o \
-		$(BUILD)/obj/tests/fake/fake_table.o $(BUILD)/libpolicy.a
+		$(BUILD)/obj/tests/fake/fake_table.o $(BUILD)/obj/tests/fake/fake_registry.o \
+		$(BUILD)/libpolicy.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
@@ -82,6 +86,28 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(BUILD)/libpolicy.
 
 $(BUILD)/tests/unit/test_conn: $(call objects,tests/unit/test_conn.c policyd/conn.c \
 		policyd/buffer.c policyd/peer.c) $(BUILD)/libpolicy.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+
+$(BUILD)/tests/unit/test_roles: $(call objects,tests/unit/test_roles.c policyd/roles.c) \
+		$(BUILD)/libpolicy.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+
+# Beside the tables of commands and options, which it includes: whatever else policyctl is made of.
+$(BUILD)/tests/unit/test_role_table: $(call objects,tests/unit/test_role_table.c policyd/roles.c \
+		$(filter-out policyctl/main.c policyctl/commands.c policyctl/args.c,$(POLICYCTL_SOURCES))) \
+		$(BUILD)/libpolicy.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+
+$(BUILD)/tests/unit/test_follower: $(call objects,tests/unit/test_follower.c policyd/follower.c \
+		policyd/spawn.c) $(BUILD)/libpolicy.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+
+$(BUILD)/tests/unit/test_spawn: $(call objects,tests/unit/test_spawn.c policyd/spawn.c) \
+		$(BUILD)/libpolicy.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 
@@ -96,9 +122,19 @@ $(BUILD)/tests/session/resolve: $(BUILD)/obj/tests/session/resolve.o $(BUILD)/li
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
+# Changes the register until it is killed: what tests/blackbox/crash_registry.py kills.
+$(BUILD)/tests/unit/registry_writer: $(BUILD)/obj/tests/unit/registry_writer.o $(BUILD)/libpolicy.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
 # A fuzz target as a plain program that runs the files it is given: what `make check` replays.
 $(BUILD)/corpus/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o \
-		$(call objects,$(IMPORT_SOURCES)) $(BUILD)/libpolicy.a
+		$(call objects,$(FUZZED_SOURCES)) $(BUILD)/libpolicy.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+# Fills the ownership register.
+$(BUILD)/bench/claims: $(BUILD)/obj/tests/bench/claims.o $(BUILD)/libpolicy.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
@@ -106,10 +142,10 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call objects,$(wildcard tests/b
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lev
 
-build/fuzzers/fuzz_%: tests/fuzz/fuzz_%.c $(POLICY_SOURCES) $(IMPORT_SOURCES)
+build/fuzzers/fuzz_%: tests/fuzz/fuzz_%.c $(POLICY_SOURCES) $(FUZZED_SOURCES)
 	@mkdir -p $(@D)
 	clang $(CPPFLAGS_ALL) -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $< $(POLICY_SOURCES) $(IMPORT_SOURCES) $(LIBS)
+		-fno-sanitize-recover=all -o $@ $< $(POLICY_SOURCES) $(FUZZED_SOURCES) $(LIBS)
 
 .PHONY: deps check-deps run check test-programs unit decisions corpus sanitize layers blackbox postfix-tests
 deps: ## installs what policyd is built from
@@ -129,7 +165,7 @@ check: ## installs what the tests need and runs them all
 
 # Parts of `make check`, each of use alone.
 test-programs: $(UNIT_PROGRAMS) $(BUILD)/tests/unit/test_decisions $(CORPUS_PROGRAMS) $(BENCH_PROGRAMS) \
-		$(BUILD)/tests/session/resolve
+		$(BUILD)/tests/session/resolve $(BUILD)/tests/unit/registry_writer
 
 unit: $(UNIT_PROGRAMS) ## unit tests, session tests with a fake clock and resolver
 	@tests/run-programs $(UNIT_PROGRAMS)
@@ -146,7 +182,7 @@ sanitize: ## unit, decision and corpus tests under ASan and UBSan
 layers: ## includes point down only
 	@tests/layers.py
 
-blackbox: all $(BUILD)/tests/session/resolve ## whole processes
+blackbox: all $(BUILD)/tests/session/resolve $(BUILD)/bench/claims ## whole processes
 	@python3 -m unittest discover -s tests/blackbox -p 'test_*.py'
 
 postfix-tests: all ## a real Postfix on loopback
@@ -160,13 +196,14 @@ lint: ## clang-tidy, cppcheck, gcc -fanalyzer, formats, man pages
 format: ## clang-format on every source
 	clang-format -i $$(git ls-files '*.[ch]')
 
-soak: all ## the long forms: 20,000 killed loads
+soak: all $(BUILD)/tests/unit/registry_writer ## the long forms: 20,000 killed loads, 1,000 killed writers of the register
 	@$(MAKE) --no-print-directory check-deps
 	CRASH_RUNS=20000 python3 tests/blackbox/crash_load.py
+	REGISTRY_CRASH_RUNS=1000 python3 tests/blackbox/crash_registry.py
 
 bench-programs: $(BENCH_PROGRAMS)
 
-bench: ## requests/s beside an echo server, instructions, load time, lockdown beside none and dnsperf
+bench: ## requests/s beside an echo server, instructions, load time, lockdown beside none and dnsperf, the register
 	@.ci/install-packages $(RUN_PACKAGES) $(BENCH_PACKAGES) python3
 	@$(MAKE) --no-print-directory all bench-programs
 	@tests/bench/bench.py $(BENCH)

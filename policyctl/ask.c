@@ -23,29 +23,57 @@ static int64_t steady_ms(void *ctx)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* False: it could not be opened at all, complained. */
+static bool open_registry(struct ask *ask, const struct ctl *ctl, enum registry_trust *trust)
+{
+	char error[REGISTRY_ERROR_MAX] = "";
+	enum err err = registry_open(
+		&ask->registry, ctl->config->state_dir, ctl->config->register_max_mb, true, error);
+
+	*trust = REGISTRY_TRUSTED;
+	if (err == ERR_OK)
+		return true;
+	ask->registry = NULL;
+	if (err == ERR_ABSENT)
+		return true;
+	*trust = REGISTRY_DAMAGED;
+	complain("%s", error);
+	return err == ERR_DAMAGED || err == ERR_VERSION;
+}
+
 static bool open_session(struct ask *ask, const struct ctl *ctl, struct authz *authz)
 {
+	enum registry_trust trust;
+
+	if (!open_registry(ask, ctl, &trust))
+		return false;
 	ask->now = ctl->now;
 	ask->parts = (struct session_parts){
 		.settings = &ask->settings,
 		.replies = &ctl->config->replies,
 		.authz = authz,
+		.registry = ask->registry,
 		.txt = ask->dns.txt,
 		.deadline_ms = ctl->config->dns_deadline_ms,
 		.loop = ask->loop,
 		.clock = {unix_s, steady_ms, ask},
 	};
-	if (session_new(&ask->session, &ask->parts, (uint32_t)getpid()) == ERR_OK)
-		return true;
-	complain("out of memory");
-	return false;
+	if (session_new(&ask->session, &ask->parts, (uint32_t)getpid()) != ERR_OK) {
+		complain("out of memory");
+		return false;
+	}
+	session_trust_registry(ask->session, trust);
+	return true;
 }
 
 bool ask_open_on(struct ask *ask, const struct ctl *ctl, struct authz *authz)
 {
-	*ask = (struct ask){.settings = ctl->config->settings};
+	*ask = (struct ask){.settings = ctl->config->settings, .authz = authz};
 	ask->settings.lockdown = NULL;
-	return open_session(ask, ctl, authz);
+	if (open_session(ask, ctl, authz))
+		return true;
+	ask_close(ask);
+	return false;
 }
 
 /* The daemon's resolver and cache, with limits that no administrator's question uses up. */
@@ -92,6 +120,7 @@ void ask_close(struct ask *ask)
 	dns_stack_close(&ask->dns);
 	if (ask->loop)
 		ev_loop_destroy(ask->loop);
+	registry_close(ask->registry);
 	table_close(ask->authz);
 }
 
@@ -158,11 +187,11 @@ struct request ask_request(const struct settings *settings, struct text login, s
 	return request;
 }
 
-enum ctl_exit ask_exit(const struct verdict *verdict)
+enum ctl_exit ask_exit(const struct session_answer *answer)
 {
-	if (verdict->monitored)
+	if (reply_takes_mail(ask_action_line(answer)))
 		return CTL_YES;
-	switch (verdict->action) {
+	switch (answer->verdict->action) {
 	case ACTION_DUNNO:
 		return CTL_YES;
 	case ACTION_REJECT:

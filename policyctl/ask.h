@@ -14,20 +14,21 @@ struct ask {
 	struct settings
 		settings;    /* the configuration's; without lockdown where the DNS is left alone */
 	struct authz *authz; /* NULL: no table, or a damaged one; or not ours */
-	struct ev_loop *loop; /* NULL: nothing is asked of the DNS */
+	struct registry *registry; /* NULL: there is none, or a damaged one */
+	struct ev_loop *loop;      /* NULL: nothing is asked of the DNS */
 	struct log log;
 	struct dns_stack dns;
 	int64_t now;
 };
 
-/* False: the table could not be opened at all, complained. A table that is missing or damaged is an
- * answer (a deferral). The DNS is asked as the daemon would, on a loop of its own; nobody's limits
- * are used up. */
+/* False: table or register could not be opened at all, complained. One that is damaged, and a table
+ * that is missing, is an answer (a deferral); a register that is missing is none. The DNS is asked
+ * as the daemon would, on a loop of its own; nobody's limits are used up. */
 POLICY_CHECKED bool ask_open(struct ask *ask, const struct ctl *ctl);
 void ask_close(struct ask *ask);
 
-/* A session on a table that is open already, for what the table alone says: no DNS. The ask stays
- * where it is. */
+/* A session on a table that is open already, for what table and register alone say: no DNS. authz
+ * becomes the ask's, also where this fails (complained). The ask stays where it is. */
 POLICY_CHECKED bool ask_open_on(struct ask *ask, const struct ctl *ctl, struct authz *authz);
 
 /* One question, waited for. trace may be NULL. The answer is valid until the next question. */
@@ -41,9 +42,9 @@ struct text ask_sender(const char *argument);
 /* The request smtpd would send. */
 struct request ask_request(const struct settings *settings, struct text login, struct text sender);
 
-/* What a verdict is as an exit code; in mode monitor the answer counts, not what it would have
- * been. */
-enum ctl_exit ask_exit(const struct verdict *verdict);
+/* What an answer is as an exit code: the answer counts, not what mode monitor would have made of it,
+ * nor the verdict behind a FILTER or HOLD. */
+enum ctl_exit ask_exit(const struct session_answer *answer);
 
 /* The first line of an answer, without its line feed. */
 struct text ask_action_line(const struct session_answer *answer);

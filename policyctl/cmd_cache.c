@@ -7,6 +7,7 @@
 
 #include "policyctl/domain.h"
 #include "policyctl/kept.h"
+#include "policyctl/note.h"
 #include "policyctl/output.h"
 #include "policyctl/totals.h"
 
@@ -76,6 +77,19 @@ static void print_flushed(const struct ctl *ctl, struct text name, uint64_t remo
 	}
 }
 
+static void note(const struct ctl *ctl, struct text name, uint64_t removed)
+{
+	size_t below = ctl->config->lockdown.label.len + 1; /* name is LABEL.DOMAIN, or empty */
+	char detail[OUTPUT_SHORT];
+
+	snprintf(detail, sizeof(detail), "%" PRIu64 " name%s forgotten", removed, plural(removed));
+	note_done(ctl, (struct audit_entry){
+			       .action = TEXT("cache flush"),
+			       .domain = name.len > below ? text_tail(name, below) : name,
+			       .detail = text_of(detail),
+		       });
+}
+
 static enum ctl_exit flush(const struct ctl *ctl, struct cache *cache, struct text name)
 {
 	uint64_t removed;
@@ -88,6 +102,7 @@ static enum ctl_exit flush(const struct ctl *ctl, struct cache *cache, struct te
 					   : "its disk is full or failing");
 		return CTL_UNKNOWN;
 	}
+	note(ctl, name, removed);
 	print_flushed(ctl, name, removed);
 	return CTL_YES;
 }

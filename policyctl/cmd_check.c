@@ -42,7 +42,7 @@ enum ctl_exit cmd_check(struct ctl *ctl)
 		return CTL_UNKNOWN;
 	ask_question(&ask, &request, NULL, &answer);
 	print(ctl, &answer);
-	done = ask_exit(answer.verdict);
+	done = ask_exit(&answer);
 	ask_close(&ask);
 	return done;
 }

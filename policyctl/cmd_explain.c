@@ -1,6 +1,6 @@
 /*
- * `policyctl explain LOGIN SENDER`: every step of the decision, every row that was looked at as it
- * was typed, what decided and what can be done about it.
+ * `policyctl explain LOGIN SENDER`: every step of the decision, the register's and the DNS's word,
+ * every row that was looked at as it was typed, what decided and what can be done about it.
  */
 #include <stdlib.h>
 
@@ -163,9 +163,21 @@ static const char *mode_name(const struct explain *explain)
 
 static const char *no_row(const struct explain *explain)
 {
-	return explain->answer.verdict->reason == REASON_SELF
-		       ? "none: the sender is the login's own address"
-		       : "none";
+	switch (explain->answer.verdict->reason) {
+	case REASON_SELF:
+		return "none: the sender is the login's own address";
+	case REASON_ALLOWED:
+	case REASON_SENDER_UNAPPROVED:
+		return "none: an entry of `domain allow`";
+	case REASON_DOMAIN_UNVERIFIED:
+	case REASON_DOMAIN_REVOKED:
+	case REASON_DOMAIN_REMOVED:
+	case REASON_OTHER_TENANT:
+	case REASON_REGISTER_DAMAGED:
+		return "none: the ownership register";
+	default:
+		return "none";
+	}
 }
 
 static void print_text(const struct explain *explain)
@@ -277,7 +289,8 @@ static bool explain_run(struct explain *explain)
 	if (explain->ask.authz && explain->readings > 0 &&
 		!rows_collect(&explain->rows, explain->ctl, explain->ask.authz, &question))
 		return false;
-	explain->fix = fix_of(explain->ctl, &explain->answer, &explain->rows);
+	explain->fix =
+		fix_of(explain->ctl, &explain->answer, &explain->rows, explain->ask.registry);
 	return true;
 }
 
@@ -299,7 +312,7 @@ enum ctl_exit cmd_explain(struct ctl *ctl)
 				print_json(explain);
 			else
 				print_text(explain);
-			done = ask_exit(explain->answer.verdict);
+			done = ask_exit(&explain->answer);
 		}
 		ask_close(&explain->ask);
 	}

@@ -4,6 +4,7 @@
  * Everything is validated before the lock is taken and compared before anything is written. A
  * refusal changes nothing.
  */
+#include "policyctl/note.h"
 #include "policyctl/reading.h"
 #include "policyctl/table.h"
 #include "policyctl/totals.h"
@@ -197,17 +198,41 @@ static void print_json(struct load *load, enum ctl_exit done)
 	json_close(&json, '}', true);
 }
 
-enum ctl_exit cmd_load(struct ctl *ctl)
+/* The audit line of what was written. */
+static void note(const struct load *load)
+{
+	const struct totals totals = totals_after(load);
+	const char *action = "load";
+
+	if (ctl_has(load->ctl, FLAG_DRY_RUN) || load->is_unchanged)
+		return;
+	if (ctl_has(load->ctl, FLAG_MERGE))
+		action = "load --merge";
+	else if (ctl_has(load->ctl, FLAG_DELETE))
+		action = "load --delete";
+	note_table(load->ctl, action, &load->delta, totals.rows, load->ctl->input_name);
+}
+
+static enum ctl_exit load_run(struct load *load)
+{
+	enum ctl_exit done = table_get(load);
+
+	if (done == CTL_YES && (load->ctl->args.flags & (FLAG_MERGE | FLAG_DELETE)))
+		done = merge(load);
+	else if (done == CTL_YES)
+		done = replace(load);
+	if (done == CTL_YES)
+		note(load);
+	return done;
+}
+
+static enum ctl_exit load_table(struct ctl *ctl)
 {
 	struct load load = {.ctl = ctl};
 	enum ctl_exit done = reading_run(&load.reading, ctl);
 
 	if (done == CTL_YES)
-		done = table_get(&load);
-	if (done == CTL_YES && (ctl->args.flags & (FLAG_MERGE | FLAG_DELETE)))
-		done = merge(&load);
-	else if (done == CTL_YES)
-		done = replace(&load);
+		done = load_run(&load);
 	if (ctl_has(ctl, FLAG_JSON))
 		print_json(&load, done);
 	else if (done == CTL_YES)
@@ -217,4 +242,11 @@ enum ctl_exit cmd_load(struct ctl *ctl)
 		authz_lock_release(load.lock);
 	reading_free(&load.reading);
 	return done;
+}
+
+enum ctl_exit cmd_load(struct ctl *ctl)
+{
+	bool is_list = (ctl->args.flags & (FLAG_TENANTS | FLAG_ACCOUNTS)) != 0;
+
+	return is_list ? cmd_load_lines(ctl) : load_table(ctl);
 }

@@ -10,29 +10,9 @@
 #include "policyctl/ask.h"
 #include "policyctl/inspection.h"
 #include "policyctl/output.h"
+#include "policyctl/unanswered.h"
 
 enum { FAULTS_SHOWN_MAX = 20 }; /* without --json */
-
-static const char *failure_sentence(const struct dns_answer *answer)
-{
-	switch (answer->failure) {
-	case DNS_FAILURE_RCODE:
-		return "the server cannot answer";
-	case DNS_FAILURE_TIMEOUT:
-		return "no server answered in time";
-	case DNS_FAILURE_NETWORK:
-		return "no server could be reached";
-	case DNS_FAILURE_MALFORMED:
-		return "the answer cannot be read, or is larger than any record set needs to be";
-	case DNS_FAILURE_CHAIN:
-		return "its CNAME leads nowhere, in a circle, or over too many names";
-	case DNS_FAILURE_LIMIT:
-	case DNS_FAILURE_MEMORY:
-	case DNS_FAILURE_NONE:
-		break;
-	}
-	return "this machine is out of ports, files or memory";
-}
 
 static void print_line(const char *name, struct text text)
 {
@@ -49,7 +29,7 @@ static void print_answer(const struct inspection *inspection)
 	printf("%-9s %.*s TXT\n", "asked", TEXT_ARG(inspection->domain->name));
 	printf("%-9s ", "answer");
 	if (answer->status == LOOKUP_FAILED && answer->failure != DNS_FAILURE_RCODE) {
-		printf("none: %s\n", failure_sentence(answer));
+		printf("none: %s\n", unanswered_sentence(answer->failure));
 		return;
 	}
 	printf("%s from %s, AD %s, TTL %u s, %zu TXT record%s\n",

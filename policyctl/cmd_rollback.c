@@ -2,6 +2,7 @@
  * `policyctl rollback`: back to the table before the last load; once more goes forward again.
  */
 #include "policyctl/command.h"
+#include "policyctl/note.h"
 #include "policyctl/table.h"
 #include "policyctl/totals.h"
 
@@ -36,6 +37,7 @@ static enum ctl_exit roll_back(const struct ctl *ctl, struct authz *authz)
 	}
 	if (!totals_read(authz, &totals))
 		return CTL_UNKNOWN;
+	note_table(ctl, "rollback", &delta, totals.rows, NULL);
 	print(ctl, &delta, &totals);
 	return CTL_YES;
 }

@@ -1,12 +1,13 @@
 /*
- * `policyctl senders LOGIN`: what this login may use, in the table's order, and what is denied to
- * it or has expired.
+ * `policyctl senders LOGIN`: what this login may use, in the table's order, then the register's, and
+ * what is denied to it, has expired or waits.
  *
- * Plain addresses are asked from the engine, because rows overrule one another; domains and globs
- * stand as they are.
+ * Plain addresses are asked from the engine, because rows overrule one another; of domains and globs
+ * only whose they are.
  */
 #include <stdlib.h>
 
+#include "policyctl/allowed.h"
 #include "policyctl/arena.h"
 #include "policyctl/ask.h"
 #include "policyctl/listing.h"
@@ -26,6 +27,7 @@ struct senders {
 	struct login canonical;
 	struct listing listing;
 	struct arena arena;
+	struct allowed allowed;
 	struct found *found;
 	size_t count, cap;
 	bool failed;
@@ -78,6 +80,44 @@ static enum reason reason_for(struct senders *senders, struct text sender, enum 
 	return answer.verdict->reason;
 }
 
+/* NULL: the domain is nobody's, or its tenant is the login's. */
+static const char *refusal_of_domain(const struct senders *senders, struct text domain)
+{
+	const struct ownership_question question = {.domain = domain, .login = &senders->canonical};
+	enum reason why;
+
+	return allowed_holds(
+		       senders->ask.registry, &senders->ctl->config->settings, &question, &why)
+		       ? NULL
+		       : reason_name(why);
+}
+
+/* What overrules a pattern that allows; NULL: nothing. */
+static const char *refusal_of_pattern(struct senders *senders, const struct found *found)
+{
+	struct pattern pattern;
+	enum action action;
+	enum reason reason;
+
+	if (found->kind == PATTERN_EXACT) {
+		reason = reason_for(senders, found->pattern, &action);
+		return action == ACTION_DUNNO ? NULL : reason_name(reason);
+	}
+	if (found->kind == PATTERN_SUBDOMAINS ||
+		pattern_parse(senders->ctl->config->settings.unicode, found->pattern, &pattern))
+		return NULL;
+	return refusal_of_domain(senders, pattern.domain);
+}
+
+static void overrule(struct listing_line *line, const char *refusal)
+{
+	if (!refusal)
+		return;
+	line->word = "overruled";
+	line->allows = false;
+	line->note = text_of(refusal);
+}
+
 static void add_found(struct senders *senders, const struct found *found)
 {
 	bool has_ended = found->expires.until != 0 && found->expires.until <= senders->ctl->now;
@@ -91,17 +131,41 @@ static void add_found(struct senders *senders, const struct found *found)
 		.expires = found->expires,
 		.note = found->comment,
 	};
-	enum action action = ACTION_DUNNO;
-	enum reason reason = REASON_ROW;
+	if (line.allows)
+		overrule(&line, refusal_of_pattern(senders, found));
+	listing_add(&senders->listing, &line, names);
+}
 
-	if (line.allows && found->kind == PATTERN_EXACT)
-		reason = reason_for(senders, found->pattern, &action);
-	if (action != ACTION_DUNNO) {
-		line.word = "overruled";
-		line.allows = false;
-		line.note = text_of(reason_name(reason));
+static void add_entry(struct senders *senders, const struct allowed_entry *entry)
+{
+	struct listing_line line = {
+		.word = entry->is_pending ? "waits" : "may",
+		.allows = !entry->is_pending,
+		.subject = entry->address,
+		.row = entry->login,
+		.is_register = true,
+		.note = entry->is_pending ? TEXT("for `policyctl domain approve`") : TEXT(""),
+	};
+	enum action action;
+	enum reason reason;
+
+	if (line.allows && entry->local.len > 0) {
+		reason = reason_for(senders, entry->address, &action);
+		overrule(&line, action == ACTION_DUNNO ? NULL : reason_name(reason));
+	} else if (line.allows) {
+		overrule(&line, refusal_of_domain(senders, entry->domain));
 	}
 	listing_add(&senders->listing, &line, names);
+}
+
+/* False: the register could not be read, complained. */
+static bool scan_register(struct senders *senders)
+{
+	const struct allowed_question question = {.login = &senders->canonical};
+
+	if (senders->ctl->config->settings.ownership == OWNERSHIP_NO)
+		return true;
+	return allowed_collect(&senders->allowed, senders->ask.registry, &question);
 }
 
 static void add_self(struct senders *senders)
@@ -146,11 +210,14 @@ static bool scan(struct senders *senders)
 
 static enum ctl_exit senders_run(struct senders *senders)
 {
-	if (!scan(senders) || !listing_init(&senders->listing, ctl_has(senders->ctl, FLAG_JSON)))
+	if (!scan(senders) || !scan_register(senders) ||
+		!listing_init(&senders->listing, ctl_has(senders->ctl, FLAG_JSON)))
 		return CTL_UNKNOWN;
 	add_self(senders);
 	for (size_t i = 0; i < senders->count; i++)
 		add_found(senders, &senders->found[i]);
+	for (size_t i = 0; i < senders->allowed.count; i++)
+		add_entry(senders, &senders->allowed.entries[i]);
 	if (!listing_finish(&senders->listing))
 		return CTL_UNKNOWN;
 	if (senders->listing.allowed == 0 && !ctl_has(senders->ctl, FLAG_JSON))
@@ -158,7 +225,18 @@ static enum ctl_exit senders_run(struct senders *senders)
 	return senders->listing.allowed > 0 ? CTL_YES : CTL_NO;
 }
 
-/* authz stays the caller's. */
+static bool is_login(const struct senders *senders)
+{
+	if (senders->login.len == 0)
+		complain("`-` is nobody, and rows are about logins; `unauthenticated` in [match] "
+			 "says what nobody may use");
+	else if (senders->canonical.full.len == 0)
+		complain("this is no login name: it is over-long, or holds control bytes or "
+			 "invalid UTF-8");
+	return senders->canonical.full.len > 0;
+}
+
+/* authz is closed. */
 static enum ctl_exit senders_list(struct ctl *ctl, struct authz *authz)
 {
 	const struct settings *settings = &ctl->config->settings;
@@ -167,24 +245,23 @@ static enum ctl_exit senders_list(struct ctl *ctl, struct authz *authz)
 
 	if (!senders) {
 		complain("out of memory");
+		table_close(authz);
 		return done;
 	}
 	senders->ctl = ctl;
 	senders->login = ask_login(ctl->args.operand[0]);
-	if (senders->login.len == 0 || !address_login(settings->unicode, senders->login,
-					       settings->login_realm, &senders->canonical)) {
-		complain(senders->login.len == 0
-				 ? "`-` is nobody, and rows are about logins; `unauthenticated` in "
-				   "[match] says what nobody may use"
-				 : "this is no login name: it is over-long, or holds control bytes "
-				   "or invalid UTF-8");
+	if (senders->login.len > 0 && !address_login(settings->unicode, senders->login,
+					      settings->login_realm, &senders->canonical))
+		senders->canonical.full.len = 0;
+	if (!is_login(senders)) {
 		done = CTL_NO;
+		table_close(authz);
 	} else if (ask_open_on(&senders->ask, ctl, authz)) {
-		senders->ask.authz = authz;
 		done = senders_run(senders);
-		session_free(senders->ask.session);
+		ask_close(&senders->ask);
 	}
 	arena_drop(&senders->arena);
+	allowed_free(&senders->allowed);
 	free(senders->found);
 	free(senders);
 	return done;
@@ -194,11 +271,8 @@ enum ctl_exit cmd_senders(struct ctl *ctl)
 {
 	bool none;
 	struct authz *authz = table_open_to_read(ctl->config, &none);
-	enum ctl_exit done;
 
 	if (!authz)
 		return none ? CTL_NO : CTL_UNKNOWN;
-	done = senders_list(ctl, authz);
-	table_close(authz);
-	return done;
+	return senders_list(ctl, authz);
 }

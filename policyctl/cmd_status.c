@@ -1,12 +1,14 @@
 /*
- * `policyctl status`: what table is in force, how full its file is, who is writing.
+ * `policyctl status`: what table is in force, how full its file is, who is writing; how the register
+ * and the daemon stand.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "policyctl/command.h"
+#include "policyctl/moment.h"
+#include "policyctl/standing.h"
 #include "policyctl/table.h"
 #include "policyctl/totals.h"
 
@@ -20,6 +22,7 @@ struct status {
 	unsigned reader_slots;
 	bool is_locked;
 	char holder[OUTPUT_SHORT]; /* escaped */
+	struct standing standing;
 };
 
 /* Asked from the kernel's list, because trying the lock could turn a load away. One such line:
@@ -61,16 +64,6 @@ static void lock_read(struct status *status)
 	output_escape(text_of(line), status->holder, sizeof(status->holder));
 }
 
-static const char *time_format(int64_t at, char out[32])
-{
-	time_t seconds = (time_t)at;
-	struct tm utc;
-
-	if (!gmtime_r(&seconds, &utc) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
-		return "?";
-	return out;
-}
-
 static const struct generation *earlier(const struct status *status)
 {
 	const struct generation *other = &status->meta.generation[1 - status->meta.current];
@@ -89,11 +82,11 @@ static unsigned map_percent(const struct status *status)
 static void print_rollback(const struct status *status)
 {
 	const struct generation *before = earlier(status);
-	char at[32];
+	char at[MOMENT_MAX];
 
 	if (before)
 		printf("rollback   possible, to %" PRIu64 " row%s loaded %s\n", before->pairs,
-			plural(before->pairs), time_format(before->loaded_at, at));
+			plural(before->pairs), moment_format(before->loaded_at, at));
 	else if (status->meta.undo == UNDO_LIST)
 		puts("rollback   possible, takes back the last merge");
 	else
@@ -104,7 +97,7 @@ static void print_text(const struct status *status)
 {
 	const struct generation *now = &status->meta.generation[status->meta.current];
 	struct totals totals = totals_of(now);
-	char at[32];
+	char at[MOMENT_MAX];
 
 	printf("table      %s/table\n", status->ctl->config->state_dir);
 	if (status->is_loaded) {
@@ -112,7 +105,7 @@ static void print_text(const struct status *status)
 		printf("senders    %" PRIu64 " in %" PRIu64 " domain%s\n", totals.patterns,
 			totals.domains, plural(totals.domains));
 		printf("digest     %016" PRIx64 "\n", now->digest);
-		printf("loaded     %s\n", time_format(now->loaded_at, at));
+		printf("loaded     %s\n", moment_format(now->loaded_at, at));
 		print_rollback(status);
 	} else {
 		puts("rows       no table was ever loaded: every login is deferred");
@@ -125,18 +118,19 @@ static void print_text(const struct status *status)
 	printf("readers    %u slot%s taken so far\n", status->reader_slots,
 		plural(status->reader_slots));
 	printf("writer     %s\n", status->is_locked ? status->holder : "none");
+	standing_print(status->ctl, &status->standing);
 }
 
 static void write_table(const struct status *status, struct json *json)
 {
 	const struct generation *now = &status->meta.generation[status->meta.current];
 	const struct totals totals = totals_of(now);
-	char digest[17], at[32];
+	char digest[17], at[MOMENT_MAX];
 
 	snprintf(digest, sizeof(digest), "%016" PRIx64, now->digest);
 	totals_write(json, &totals);
 	json_string(json, "digest", digest);
-	json_string(json, "loaded_at", time_format(now->loaded_at, at));
+	json_string(json, "loaded_at", moment_format(now->loaded_at, at));
 	json_number(json, "sequence", status->meta.sequence);
 	json_bool(json, "can_rollback", status->meta.undo != UNDO_NONE);
 }
@@ -154,6 +148,7 @@ static void print_json(const struct status *status)
 	json_number(&json, "map_bytes", status->map_bytes);
 	json_number(&json, "reader_slots", status->reader_slots);
 	json_string(&json, "writer", status->is_locked ? status->holder : NULL);
+	standing_write(&status->standing, &json);
 	json_close(&json, '}', true);
 }
 
@@ -195,6 +190,7 @@ enum ctl_exit cmd_status(struct ctl *ctl)
 	if (good && authz)
 		good = status_read(&status, authz);
 	table_close(authz);
+	good = standing_read(ctl, &status.standing) && good;
 	if (!good)
 		return CTL_UNKNOWN;
 	lock_read(&status);

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "policyctl/fix_register.h"
 #include "policyctl/import/import_key.h"
 #include "policyctl/import/import_write.h"
+#include "policyctl/shell.h"
 
 #define MERGE      "load --merge FILE"
 #define MERGE_CSV  "load --format csv --merge FILE"
@@ -53,20 +55,22 @@ static const struct {
 		MERGE_CSV},
 	[REASON_LOCKED_DOWN] =
 		{"the domain's owner publishes who may send for it, and nothing there "
-		 "matches this login; what they would have to publish is said by",
+		 "matches this login; for what they would have to publish, see",
 			LOCKDOWN},
 	[REASON_LOCKDOWN_UNKNOWN] =
-		{"the DNS did not answer, and nothing usable is kept from before; what "
-		 "it says now is shown by",
+		{"the DNS did not answer, and nothing usable is kept from before; for "
+		 "what it says now, see",
 			LOCKDOWN},
 	[REASON_LOCKDOWN_UNKNOWN_REJECT] =
 		{"the DNS did not answer; `on_failure = defer` in "
-		 "[lockdown] defers such mail; what it says now is shown by",
+		 "[lockdown] defers such mail; for what it says now, see",
 			LOCKDOWN},
 	[REASON_DNS_LIMITED] =
 		{"too many new domains at once for this login, or the resolver is at its "
 		 "limit: it passes with time; see new_domains_per_min and max_in_flight",
 			NULL},
+	[REASON_REGISTER_DAMAGED] = {"for what is wrong with the ownership register, see",
+		"status"},
 	[REASON_NO_TABLE] = {"load a table", "load FILE"},
 	[REASON_TABLE_DAMAGED] = {"load the table again (or go back to the one before: `policyctl "
 				  "rollback`)",
@@ -184,25 +188,6 @@ static void rows_write(struct draft *draft, enum reason reason)
 		rows_that_say(draft, ROWS_ENDED, false);
 }
 
-/* As a shell wants it. */
-static void write_word(FILE *out, const char *word)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789_@%+=:,./-";
-
-	if (word[0] && word[strspn(word, plain)] == '\0') {
-		fputs(word, out);
-		return;
-	}
-	putc('\'', out);
-	for (; *word; word++) {
-		if (*word == '\'')
-			fputs("'\\'", out);
-		putc(*word, out);
-	}
-	putc('\'', out);
-}
-
 /* For the domain that was asked about, and the login where it cannot be taken for an option. */
 static void write_lockdown_operands(const struct draft *draft, FILE *out)
 {
@@ -212,7 +197,7 @@ static void write_lockdown_operands(const struct draft *draft, FILE *out)
 	if (login[0] == '\0' || login[0] == '-')
 		return;
 	putc(' ', out);
-	write_word(out, login);
+	shell_word(out, text_of(login));
 }
 
 /* As this policyctl was called, with its -c and -o, so that it is about the same table. */
@@ -225,14 +210,14 @@ static char *command_format(const struct draft *draft)
 
 	if (!out)
 		return NULL;
-	write_word(out, program_invocation_name);
+	shell_word(out, text_of(program_invocation_name));
 	if (source->path) {
 		fputs(" -c ", out);
-		write_word(out, source->path);
+		shell_word(out, text_of(source->path));
 	}
 	for (size_t i = 0; i < source->override_count; i++) {
 		fputs(" -o ", out);
-		write_word(out, source->overrides[i]);
+		shell_word(out, text_of(source->overrides[i]));
 	}
 	fprintf(out, " %s", draft->command);
 	if (strcmp(draft->command, LOCKDOWN) == 0)
@@ -247,7 +232,7 @@ static bool can_be_named(const struct draft *draft)
 	       draft->rows->address.len > 0 && draft->rows->address.len <= PATTERN_MAX / 2;
 }
 
-struct fix fix_of(
+static struct fix fix_of_table(
 	const struct ctl *ctl, const struct session_answer *answer, const struct rows *rows)
 {
 	enum reason reason = answer->verdict->reason;
@@ -271,6 +256,20 @@ struct fix fix_of(
 	}
 	fix.advice = draft.advice;
 	fix.command = command_format(&draft);
+	return fix;
+}
+
+struct fix fix_of(const struct ctl *ctl, const struct session_answer *answer,
+	const struct rows *rows, struct registry *registry)
+{
+	struct fix_register found = fix_register_of(ctl, answer, registry);
+	struct draft draft = {.ctl = ctl, .command = found.command};
+	struct fix fix = {.advice = found.advice, .row = found.row};
+
+	if (!found.advice)
+		return fix_of_table(ctl, answer, rows);
+	fix.command = command_format(&draft);
+	free(found.command);
 	return fix;
 }
 

@@ -13,8 +13,9 @@ struct fix {
 	char *row;     /* lines to write to a file for it; NULL: none */
 };
 
-struct fix fix_of(
-	const struct ctl *ctl, const struct session_answer *answer, const struct rows *rows);
+/* registry NULL: there is none. */
+struct fix fix_of(const struct ctl *ctl, const struct session_answer *answer,
+	const struct rows *rows, struct registry *registry);
 void fix_free(struct fix *fix);
 
 #endif

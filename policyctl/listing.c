@@ -3,7 +3,7 @@
  */
 #include "policyctl/listing.h"
 
-enum { LISTING_COLUMNS = 5 };
+enum { LISTING_COLUMNS = 6 };
 
 bool listing_init(struct listing *listing, bool is_json)
 {
@@ -24,6 +24,7 @@ static void write_json(
 	json_string(&json, "says", line->word);
 	json_bool(&json, "may", line->allows);
 	json_text(&json, names[1], line->row);
+	json_string(&json, "source", line->is_register ? "register" : "table");
 	json_string(&json, "expires", until[0] ? until : NULL);
 	json_text(&json, "note", line->note);
 	json_close(&json, '}', true);
@@ -43,6 +44,7 @@ void listing_add(
 	if (until[0])
 		snprintf(shown, sizeof(shown), "until %s", until);
 	if (grid_add(listing->grid, (struct text[]){text_of(line->word), line->subject, line->row,
+					    text_of(line->is_register ? "register" : ""),
 					    text_of(shown), line->note}) != ERR_OK)
 		listing->failed = true;
 }

@@ -1,5 +1,6 @@
 /*
- * The lists that who and senders print: one line a row of the table, with what it comes to.
+ * The lists that who and senders print: one line a row of the table, or an entry of the register,
+ * with what it comes to.
  */
 #ifndef POLICYCTL_LISTING_H
 #define POLICYCTL_LISTING_H
@@ -19,6 +20,7 @@ struct listing_line {
 	bool allows;
 	struct text subject; /* who: the owner; senders: the pattern */
 	struct text row;     /* who: the pattern; senders: the owner */
+	bool is_register;    /* an entry of `domain allow` */
 	struct expires expires;
 	struct text note;
 };

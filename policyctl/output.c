@@ -79,6 +79,33 @@ bool output_finish(void)
 	return false;
 }
 
+bool output_keep(struct output_kept *kept)
+{
+	*kept = (struct output_kept){0};
+	kept->out = open_memstream(&kept->bytes, &kept->len);
+	if (!kept->out)
+		complain("out of memory");
+	return kept->out != NULL;
+}
+
+bool output_let_go(struct output_kept *kept)
+{
+	bool is_whole;
+
+	if (!kept->out)
+		return false;
+	is_whole = !ferror(kept->out);
+	if (fclose(kept->out) != 0)
+		is_whole = false;
+	kept->out = NULL;
+	if (is_whole)
+		fwrite(kept->bytes, 1, kept->len, stdout);
+	else
+		complain("out of memory");
+	free(kept->bytes);
+	return is_whole && !ferror(stdout);
+}
+
 static void json_lead(struct json *json, const char *name)
 {
 	if (json->follows)

@@ -23,6 +23,19 @@ char *output_escape(struct text in, char *out, size_t cap);
 /* Flushes stdout; false, with a complaint, where something was lost. */
 POLICY_CHECKED bool output_finish(void);
 
+/* Output that is kept back while something is held that a slow reader must not hold with it: a
+ * look at the register. */
+struct output_kept {
+	FILE *out; /* what is printed goes here */
+	char *bytes;
+	size_t len;
+};
+/* False: out of memory, complained. */
+POLICY_CHECKED bool output_keep(struct output_kept *kept);
+/* Now it goes to stdout. False: some of it was lost, complained. Where output_keep failed nothing is
+ * done. */
+POLICY_CHECKED bool output_let_go(struct output_kept *kept);
+
 /* JSON, one value after the other; commas are its own affair. */
 struct json {
 	FILE *out;
@@ -39,7 +52,7 @@ void json_number(struct json *json, const char *name, uint64_t value);
 void json_bool(struct json *json, const char *name, bool value);
 
 /* Columns as wide as their widest cell (up to 48), two blanks between. */
-#define GRID_COLUMNS_MAX 6
+#define GRID_COLUMNS_MAX 8
 struct grid;
 POLICY_CHECKED enum err grid_new(struct grid **out, size_t columns);
 void grid_free(struct grid *grid);

@@ -110,27 +110,37 @@ static bool enter_as_root(const struct config *config, bool may_create)
 	return become(&id);
 }
 
-static void complain_no_access(const struct config *config)
+void privilege_owner(const struct config *config, char *out, size_t cap)
 {
 	struct stat dir;
 	const struct passwd *owner = NULL;
-	const char *name = config->user;
 
 	if (stat(config->state_dir, &dir) == 0)
 		owner = getpwuid(dir.st_uid);
-	if (owner)
-		name = owner->pw_name;
-	if (owner && config->user[0] && strcmp(name, config->user) != 0)
+	output_escape(text_of(owner ? owner->pw_name : config->user), out, cap);
+}
+
+bool privilege_is_foreign(const struct config *config)
+{
+	return geteuid() != 0 &&
+	       faccessat(AT_FDCWD, config->state_dir, R_OK | W_OK | X_OK, AT_EACCESS) != 0 &&
+	       errno == EACCES;
+}
+
+/* Root has become policyd's user, and that user may not. */
+static void complain_no_access(const struct config *config)
+{
+	char name[OUTPUT_SHORT];
+
+	privilege_owner(config, name, sizeof(name));
+	if (config->user[0] && strcmp(name, config->user) != 0)
 		complain("%s belongs to user %s, but [policyd] user is %s; correct that, or give "
-			 "the "
-			 "folder away with `chown -R %s %s`",
+			 "the folder away with `chown -R %s %s`",
 			config->state_dir, name, config->user, config->user, config->state_dir);
-	else if (name[0])
-		complain("%s belongs to user %s; run this as root or as that user (sudo -u %s "
-			 "policyctl ...)",
-			config->state_dir, name, name);
 	else
-		complain("%s cannot be read by you; run this as root", config->state_dir);
+		complain("%s belongs to user %s, who may not read and write there: it has to be "
+			 "0700",
+			config->state_dir, name);
 }
 
 bool privilege_drop(const struct config *config)

@@ -14,12 +14,13 @@ struct child_start {
 	struct config *config; /* the child's own from now on */
 	const struct config_source *source;
 	const char *state_dir, *cache_dir; /* these stay what they were when the daemon started */
-	unsigned table_max_mb, cache_max_mb;
+	unsigned table_max_mb, register_max_mb, cache_max_mb;
 	struct shared *shared;
 	unsigned slot; /* a worker's place in shared->workers */
 	int channel;
 	const int *listen_fds; /* likewise the child's own */
 	size_t listen_count;
+	int control_fd; /* the control socket, listening: the keeper's; -1: there is none */
 };
 
 /* Reads the configuration again; each error goes to log. */

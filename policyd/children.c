@@ -62,6 +62,8 @@ static void child_become(const struct children *children, const struct child *se
 	/* A listener that a reload drops must be closed everywhere. */
 	for (size_t i = 0; self->is_keeper && i < start.listen_count; i++)
 		close(start.listen_fds[i]);
+	if (!self->is_keeper && start.control_fd >= 0)
+		close(start.control_fd);
 	start.name = self->name;
 	start.slot = self->slot;
 	/* SIGTERM has its default action until the event loop takes it over. */
@@ -146,7 +148,7 @@ static void child_log_death(struct children *children, const struct child *child
 			(long)child->pid, WEXITSTATUS(status));
 }
 
-/* A lost page, or a table that leads a reader astray: have it walked. */
+/* A lost page, or a database that leads a reader astray: have both walked. */
 static bool is_death_by_data(int status)
 {
 	return WIFSIGNALED(status) && (WTERMSIG(status) == SIGBUS || WTERMSIG(status) == SIGSEGV ||
@@ -158,8 +160,10 @@ static void child_on_death(
 {
 	if (!is_stopping)
 		child_log_death(children, child, status);
-	if (is_death_by_data(status))
+	if (is_death_by_data(status)) {
 		atomic_fetch_add(&children->shared->verify_wanted, 1);
+		atomic_fetch_add(&children->shared->registry_wanted, 1);
+	}
 	if (!child->is_keeper)
 		atomic_store(&children->shared->workers[child->slot].is_accepting, false);
 	child->pid = 0;

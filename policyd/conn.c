@@ -128,10 +128,11 @@ static void conn_rest(struct conn *conn)
 	ev_io_start(conn->all->loop, &conn->readable);
 }
 
-/* Waits for an answer that comes later: what else it asks stays with the kernel. */
+/* Waits for an answer that comes later: what else it asks stays with the kernel. The kernel goes on
+ * watching: few clients say anything meanwhile, and to be taken out and in again is a call of the
+ * kernel each. */
 static void conn_wait_answer(struct conn *conn)
 {
-	ev_io_stop(conn->all->loop, &conn->readable);
 	conn_enter(conn, CONN_WAITING);
 }
 
@@ -272,9 +273,12 @@ static void conn_read(struct conn *conn)
 
 static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
-	(void)loop;
+	struct conn *conn = conn_of(watcher);
 	(void)events;
-	conn_read(conn_of(watcher));
+	if (conn->state == CONN_WAITING)
+		ev_io_stop(loop, watcher);
+	else
+		conn_read(conn);
 }
 
 /* All answers so far are taken. May close. */

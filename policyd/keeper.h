@@ -1,9 +1,11 @@
 /*
- * The keeper process: walks the table and says in shared memory whether it may be read.
+ * The keeper process: walks table and ownership register and says in shared memory whether they may
+ * be read, re-checks claims, runs hooks, serves the control socket. The daemon's only durable
+ * writer.
  *
- * The walk happens in a child of its own, so that a lost page (SIGBUS) ends that child and not the
- * keeper. It does not answer requests. When it cannot find out, the verdict stays what it was and
- * it tries again.
+ * The walks happen in children of its own, so that a lost page (SIGBUS) ends such a child and not
+ * the keeper. It answers no policy requests. When it cannot find out, the verdict stays what it was
+ * and it tries again.
  */
 #ifndef POLICYD_KEEPER_H
 #define POLICYD_KEEPER_H

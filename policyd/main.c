@@ -1,10 +1,12 @@
 /*
  * policyd's command line. Exit codes: 0 done, 1 the configuration or the start failed, 2 usage.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "policyd/follower.h"
 #include "policyd/supervisor.h"
 
 #define OVERRIDES_MAX 256
@@ -57,6 +59,14 @@ static void print_sentence(void *ctx, const char *sentence)
 	fprintf(ctx, "policyd: %s\n", sentence);
 }
 
+/* Not an error: the daemon starts with it, and it may come to be. */
+static void warn_of_hook(const char *hook)
+{
+	if (hook[0] && !follower_can_run(hook))
+		fprintf(stderr, "policyd: warning: [ownership] hook %s cannot be run: %s\n", hook,
+			strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {0};
@@ -77,6 +87,7 @@ int main(int argc, char **argv)
 	if (config_read(&config, &source) != ERR_OK)
 		return 1;
 	if (options.is_test) {
+		warn_of_hook(config->ownership.hook);
 		config_free(config);
 		puts("the configuration is correct");
 		return 0;

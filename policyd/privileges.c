@@ -113,27 +113,37 @@ enum err identity_make_state_dir(
 	return ERR_OK;
 }
 
+/* The mode is as said here, whatever the umask. */
 static void make_folder(const struct identity *identity, const char *path, mode_t mode)
 {
-	if (mkdir(path, mode) == 0 && identity->is_switching)
+	mode_t before = umask(0);
+	bool is_made = mkdir(path, mode) == 0;
+
+	umask(before);
+	if (is_made && identity->is_switching)
 		(void)give_folder(identity, path);
+}
+
+void identity_make_parent(const struct identity *identity, const char *path)
+{
+	size_t end = strlen(path);
+	char *parent;
+
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	while (end > 1 && path[end - 1] != '/')
+		end--;
+	parent = strndup(path, end);
+	if (!parent)
+		return;
+	make_folder(identity, parent, 0755);
+	free(parent);
 }
 
 void identity_make_cache_dir(const struct identity *identity, const char *cache_dir)
 {
-	size_t end = strlen(cache_dir);
-	char *parent;
-
-	while (end > 1 && cache_dir[end - 1] == '/')
-		end--;
-	while (end > 1 && cache_dir[end - 1] != '/')
-		end--;
-	parent = strndup(cache_dir, end);
-	if (!parent)
-		return;
-	make_folder(identity, parent, 0755);
+	identity_make_parent(identity, cache_dir);
 	make_folder(identity, cache_dir, 0700);
-	free(parent);
 }
 
 enum err identity_assume(const struct identity *identity, struct log *log)

@@ -31,6 +31,10 @@ POLICY_CHECKED enum err identity_make_state_dir(
  * by who opens it. */
 void identity_make_cache_dir(const struct identity *identity, const char *cache_dir);
 
+/* Makes the folder that `path` is in (0755, the identity's) where it is missing. What fails here is
+ * named by who uses it. */
+void identity_make_parent(const struct identity *identity, const char *path);
+
 /* Gives root up for good. */
 POLICY_CHECKED enum err identity_assume(const struct identity *identity, struct log *log);
 

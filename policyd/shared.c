@@ -12,8 +12,8 @@ struct shared *shared_new(void)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-void shared_set_verdict(struct shared *shared, enum table_verdict verdict)
+void shared_set_verdict(_Atomic uint64_t *word, enum table_verdict verdict)
 {
-	uint64_t word = atomic_load(&shared->table);
-	atomic_store(&shared->table, ((word >> 2) + 1) << 2 | (uint64_t)verdict);
+	uint64_t epoch = (atomic_load(word) >> 2) + 1;
+	atomic_store(word, epoch << 2 | (uint64_t)verdict);
 }

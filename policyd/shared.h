@@ -1,6 +1,6 @@
 /*
  * The memory that supervisor, workers and keeper share: how far each worker is, and the keeper's
- * word on the table.
+ * word on the table and on the ownership register.
  *
  * Anonymous and mapped before the first fork, so it is the same for all of them. Only atomics in
  * it: a process that is killed at any moment leaves nothing half written.
@@ -19,7 +19,7 @@ enum table_verdict {
 	VERDICT_TRUSTED,
 	VERDICT_DAMAGED, /* do not read it, do not even map it */
 	VERDICT_NONE, /* there was none when the keeper looked; one that comes up was checked by its
-			 loader */
+			 loader (the register: is new) */
 };
 
 struct worker_slot {
@@ -29,7 +29,9 @@ struct worker_slot {
 
 struct shared {
 	_Alignas(64) _Atomic uint64_t table; /* epoch << 2 | enum table_verdict; keeper writes */
-	_Atomic uint32_t verify_wanted; /* grows with every wish to have the table walked again */
+	_Atomic uint64_t registry;           /* the same of the register */
+	_Atomic uint32_t verify_wanted;   /* grows with every wish to have the table walked again */
+	_Atomic uint32_t registry_wanted; /* the same of the register */
 	struct worker_slot workers[WORKERS_MAX];
 };
 
@@ -41,7 +43,8 @@ static inline enum table_verdict table_verdict_of(uint64_t word)
 	return (enum table_verdict)(word & 3);
 }
 
-/* Publishes a verdict under a new epoch: whoever has the table open opens it again. */
-void shared_set_verdict(struct shared *shared, enum table_verdict verdict);
+/* Publishes a verdict in shared->table or shared->registry, under a new epoch: whoever has that
+ * database open opens it again. */
+void shared_set_verdict(_Atomic uint64_t *word, enum table_verdict verdict);
 
 #endif

@@ -17,6 +17,7 @@ struct binding {
 	struct bound_socket *bound;
 	const char *text;
 	const struct identity *identity;
+	enum log_level level;
 	struct log *log;
 };
 
@@ -32,7 +33,7 @@ static const char *binding_path(const struct binding *binding)
 
 static enum err binding_fail(const struct binding *binding, const char *what)
 {
-	log_event(binding->log, LOG_LEVEL_ERROR, "%s: %s: %m", binding->text, what);
+	log_event(binding->log, binding->level, "%s: %s: %m", binding->text, what);
 	return ERR_IO;
 }
 
@@ -44,11 +45,11 @@ static enum err binding_fail_unix(const struct binding *binding)
 	if (folder_len == 0)
 		folder_len = 1;
 	if (errno == ENOENT)
-		log_event(binding->log, LOG_LEVEL_ERROR,
+		log_event(binding->log, binding->level,
 			"%s: its folder does not exist; make it: mkdir -p %.*s", binding->text,
 			folder_len, path);
 	else if (errno == EACCES || errno == EPERM || errno == EROFS)
-		log_event(binding->log, LOG_LEVEL_ERROR,
+		log_event(binding->log, binding->level,
 			"%s: user %lu may not make a socket in %.*s: %m; give that folder to the "
 			"user, "
 			"or restart as root",
@@ -63,7 +64,7 @@ static enum err binding_fail_inet(const struct binding *binding)
 	if (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT)
 		return ERR_ABSENT;
 	if (errno == EADDRINUSE)
-		log_event(binding->log, LOG_LEVEL_ERROR,
+		log_event(binding->log, binding->level,
 			"%s: another process uses that port; find it with `ss -ltnp`, or name "
 			"another port",
 			binding->text);
@@ -80,7 +81,7 @@ static enum err binding_clear_stale(const struct binding *binding)
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT ? ERR_OK : binding_fail(binding, "cannot look at that path");
 	if (!S_ISSOCK(st.st_mode)) {
-		log_event(binding->log, LOG_LEVEL_ERROR,
+		log_event(binding->log, binding->level,
 			"%s: there is a file of that name that is no socket; move it away",
 			binding->text);
 		return ERR_BUSY;
@@ -97,7 +98,7 @@ static enum err binding_clear_stale(const struct binding *binding)
 		return binding_fail(
 			binding, "cannot remove the socket that an earlier process left");
 	}
-	log_event(binding->log, LOG_LEVEL_ERROR,
+	log_event(binding->log, binding->level,
 		"%s: another process listens on it (is policyd running already?); stop that one, "
 		"or name "
 		"another path",
@@ -128,7 +129,7 @@ static enum err binding_give_file(struct binding *binding)
 	if (is_given)
 		return ERR_OK;
 	errno = error;
-	log_event(binding->log, LOG_LEVEL_ERROR,
+	log_event(binding->log, binding->level,
 		"%s: cannot give the socket to group %lu (socket_group): %m; start as root, or "
 		"make the "
 		"user a member of that group",
@@ -167,10 +168,9 @@ static enum err binding_bind_inet(struct binding *binding)
 	return ERR_OK;
 }
 
-enum err socket_bind(struct bound_socket *bound, const char *text, const struct identity *identity,
-	struct log *log)
+enum err socket_bind(struct bound_socket *bound, const struct socket_wish *wish, struct log *log)
 {
-	struct binding binding = {bound, text, identity, log};
+	struct binding binding = {bound, wish->text, wish->identity, wish->complaints, log};
 	int family = binding_address(&binding)->sa_family;
 	bound->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (bound->fd < 0)

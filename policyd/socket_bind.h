@@ -9,10 +9,15 @@
 
 #include "policyd/sockets.h"
 
-/* bound->address is given; fd (listening, non-blocking, close-on-exec), dev and ino are set. `text`
- * is for messages. ERR_ABSENT, without a message: this machine has no such address. Other errors
- * are logged. */
-POLICY_CHECKED enum err socket_bind(struct bound_socket *bound, const char *text,
-	const struct identity *identity, struct log *log);
+struct socket_wish {
+	const char *text; /* for messages */
+	const struct identity *identity;
+	enum log_level complaints; /* how bad it is when it cannot be */
+};
+
+/* bound->address is given; fd (listening, non-blocking, close-on-exec), dev and ino are set.
+ * ERR_ABSENT, without a message: this machine has no such address. Other errors are logged. */
+POLICY_CHECKED enum err socket_bind(
+	struct bound_socket *bound, const struct socket_wish *wish, struct log *log);
 
 #endif

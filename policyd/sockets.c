@@ -129,7 +129,8 @@ static enum err sockets_open_one(
 	if (!sockets_keep(next, opening->current, address, len)) {
 		struct bound_socket bound = {.address_len = len};
 		memcpy(&bound.address, address, len);
-		enum err err = socket_bind(&bound, text, opening->identity, opening->log);
+		struct socket_wish wish = {text, opening->identity, LOG_LEVEL_ERROR};
+		enum err err = socket_bind(&bound, &wish, opening->log);
 		if (err != ERR_OK)
 			return err;
 		next->at[next->count++] = bound;
@@ -139,17 +140,26 @@ static enum err sockets_open_one(
 	return mine->text ? ERR_OK : ERR_NOMEM;
 }
 
+/* False: too long, said as `level`. */
+static bool unix_address(struct sockaddr_un *address, const char *path, const char *text,
+	enum log_level level, struct log *log)
+{
+	size_t len = strlen(path);
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (len >= sizeof(address->sun_path)) {
+		log_event(log, level, "%s: the path is longer than a socket's %zu bytes", text,
+			sizeof(address->sun_path) - 1);
+		return false;
+	}
+	memcpy(address->sun_path, path, len);
+	return true;
+}
+
 static enum err sockets_open_unix(struct opening *opening, const struct listen_address *listen)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	size_t len = strlen(listen->path);
-	if (len >= sizeof(address.sun_path)) {
-		log_event(opening->log, LOG_LEVEL_ERROR,
-			"%s: the path is longer than a socket's %zu bytes", listen->text,
-			sizeof(address.sun_path) - 1);
+	struct sockaddr_un address;
+	if (!unix_address(&address, listen->path, listen->text, LOG_LEVEL_ERROR, opening->log))
 		return ERR_INVALID;
-	}
-	memcpy(address.sun_path, listen->path, len);
 	return sockets_open_one(
 		opening, listen->text, (struct sockaddr *)&address, (socklen_t)sizeof(address));
 }
@@ -213,6 +223,30 @@ static void sockets_abandon(struct sockets *next, struct sockets *current, struc
 	next->count = 0;
 	for (size_t j = 0; j < current->count; j++)
 		current->at[j].is_kept = false;
+}
+
+enum err control_socket_open(struct bound_socket *out, const char *path,
+	const struct identity *identity, struct log *log)
+{
+	struct identity everybody = *identity;
+	char text[SOCKET_NAME_MAX];
+	everybody.socket_mode = 0666;
+	everybody.socket_gid = identity->gid;
+	*out = (struct bound_socket){.fd = -1, .address_len = sizeof(struct sockaddr_un)};
+	snprintf(text, sizeof(text), "[control] socket %s", path);
+	if (!unix_address((struct sockaddr_un *)(void *)&out->address, path, text,
+		    LOG_LEVEL_WARNING, log))
+		return ERR_INVALID;
+	identity_make_parent(identity, path);
+	struct socket_wish wish = {text, &everybody, LOG_LEVEL_WARNING};
+	return socket_bind(out, &wish, log);
+}
+
+void control_socket_close(struct bound_socket *bound, struct log *log)
+{
+	if (bound->fd >= 0)
+		bound_socket_close(bound, log);
+	bound->fd = -1;
 }
 
 enum err sockets_open(struct sockets *next, struct sockets *current, const struct config *config,

@@ -46,6 +46,13 @@ POLICY_CHECKED enum err sockets_open(struct sockets *next, struct sockets *curre
  * set. */
 void sockets_replace(struct sockets *sockets, const struct sockets *next, struct log *log);
 
+/* Binds the control socket: everybody may connect (0666, whatever the umask), roles decide. Its
+ * folder is made where it is missing. What fails is logged as a warning, with what to do. */
+POLICY_CHECKED enum err control_socket_open(struct bound_socket *out, const char *path,
+	const struct identity *identity, struct log *log);
+/* Closes and unlinks; nothing where it was not opened. */
+void control_socket_close(struct bound_socket *bound, struct log *log);
+
 /* The end: closes and unlinks all. */
 void sockets_close(struct sockets *sockets, struct log *log);
 

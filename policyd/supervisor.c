@@ -33,6 +33,7 @@ struct supervisor {
 	const struct config_source *source;
 	struct identity identity;
 	struct sockets sockets;
+	struct bound_socket control; /* fd -1: there is none */
 	struct shared *shared;
 	struct children children;
 	uint32_t generation; /* grows with every reload */
@@ -140,6 +141,17 @@ static enum err supervisor_bind(struct supervisor *supervisor)
 	return ERR_OK;
 }
 
+/* Mail is more important: without it, the daemon goes on. */
+static void supervisor_bind_control(struct supervisor *supervisor)
+{
+	const char *path = supervisor->config->control_path;
+	if (control_socket_open(
+		    &supervisor->control, path, &supervisor->identity, &supervisor->log) != ERR_OK)
+		log_event(&supervisor->log, LOG_LEVEL_WARNING,
+			"going on without the control socket: only root and policyd's user can use "
+			"policyctl; correct [control] socket, or what is said above, and restart");
+}
+
 static enum err supervisor_start(struct supervisor *supervisor)
 {
 	const struct config *config = supervisor->config;
@@ -150,6 +162,8 @@ static enum err supervisor_start(struct supervisor *supervisor)
 		err = supervisor_bind(supervisor);
 	if (err == ERR_OK)
 		err = identity_make_state_dir(&supervisor->identity, config->state_dir, log);
+	if (err == ERR_OK)
+		supervisor_bind_control(supervisor);
 	if (err == ERR_OK && config->lockdown.is_enabled)
 		identity_make_cache_dir(&supervisor->identity, config->cache_dir);
 	if (err == ERR_OK)
@@ -179,10 +193,12 @@ static int64_t supervisor_start_children(struct supervisor *supervisor)
 		.state_dir = supervisor->state_dir,
 		.cache_dir = supervisor->cache_dir,
 		.table_max_mb = supervisor->started->table_max_mb,
+		.register_max_mb = supervisor->started->register_max_mb,
 		.cache_max_mb = supervisor->started->cache_max_mb,
 		.shared = supervisor->shared,
 		.listen_fds = fds,
-		.listen_count = sockets_fds(&supervisor->sockets, fds)};
+		.listen_count = sockets_fds(&supervisor->sockets, fds),
+		.control_fd = supervisor->control.fd};
 	return children_start_due(&supervisor->children, &start, supervisor->generation);
 }
 
@@ -229,9 +245,11 @@ static void supervisor_name_fixed(struct supervisor *supervisor, const struct co
 		{"[policyd] socket_group", strcmp(old->socket_group, new->socket_group) != 0},
 		{"[policyd] state_dir", strcmp(old->state_dir, new->state_dir) != 0},
 		{"[policyd] table_max_mb", old->table_max_mb != new->table_max_mb},
+		{"[policyd] register_max_mb", old->register_max_mb != new->register_max_mb},
 		{"[policyd] workers", old->workers != new->workers},
 		{"[dns] cache_dir", strcmp(old->cache_dir, new->cache_dir) != 0},
 		{"[dns] cache_max_mb", old->cache_max_mb != new->cache_max_mb},
+		{"[control] socket", strcmp(old->control_path, new->control_path) != 0},
 	};
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		if (fixed[i].is_changed)
@@ -351,6 +369,7 @@ static void supervisor_block_signals(sigset_t *signals)
 static void supervisor_free(struct supervisor *supervisor)
 {
 	sockets_close(&supervisor->sockets, &supervisor->log);
+	control_socket_close(&supervisor->control, &supervisor->log);
 	if (supervisor->config != supervisor->started)
 		config_free(supervisor->config);
 	config_free(supervisor->started);
@@ -369,6 +388,7 @@ int supervisor_run(struct config *config, const struct config_source *source)
 	}
 	supervisor->started = supervisor->config = config;
 	supervisor->source = source;
+	supervisor->control.fd = -1;
 	supervisor_unblock_stderr();
 	supervisor_configure_log(supervisor);
 	supervisor_block_signals(&signals);

@@ -15,12 +15,13 @@
 #include "policyd/conn.h"
 #include "policyd/decision_log.h"
 #include "policyd/listener.h"
+#include "policyd/registry_watch.h"
 #include "policyd/table_watch.h"
 
 #define WORKER_MAGIC 0x776f726bU
-/* standard ones, loop, table, cache, log, reserve, channel, a file being read */
+/* standard ones, loop, table, register, cache, log, reserve, channel, a file being read */
 #define OWN_DESCRIPTORS 20
-#define VERDICT_POLL_S  0.02 /* while the table was not walked yet */
+#define VERDICT_POLL_S  0.02 /* while table and register were not walked yet */
 #define DRAIN_MAX_S     5.
 
 struct pending;
@@ -34,6 +35,7 @@ struct worker {
 	struct ev_loop *loop;
 	struct session *session;
 	struct table_watch table;
+	struct registry_watch registry;
 	struct dns_stack dns;
 	struct cache_watch cache;
 	struct listeners listeners;
@@ -105,6 +107,7 @@ static struct session_parts worker_parts(struct worker *worker)
 	return (struct session_parts){.settings = &worker->config->settings,
 		.replies = &worker->config->replies,
 		.authz = worker->table.authz,
+		.registry = worker->registry.registry,
 		.txt = worker->dns.txt,
 		.deadline_ms = worker->config->dns_deadline_ms,
 		.loop = worker->loop,
@@ -113,19 +116,22 @@ static struct session_parts worker_parts(struct worker *worker)
 		.prepare_ctx = worker};
 }
 
-static void worker_follow_table(struct worker *worker)
+static void worker_follow_data(struct worker *worker)
 {
 	struct session_parts parts = worker_parts(worker);
 	session_configure(worker->session, &parts);
 	session_trust_table(worker->session, worker->table.trust);
+	session_trust_registry(worker->session, worker->registry.trust);
 }
 
 /* Before each decision, also one that waited for the DNS. */
 static void worker_prepare(void *ctx)
 {
 	struct worker *worker = worker_of(ctx);
-	if (table_watch_update(&worker->table))
-		worker_follow_table(worker);
+	bool is_new_table = table_watch_update(&worker->table);
+	bool is_new_register = registry_watch_update(&worker->registry);
+	if (is_new_table || is_new_register)
+		worker_follow_data(worker);
 }
 
 /* What follows each decision. begun_ns 0: not measured. */
@@ -135,6 +141,8 @@ static void worker_on_decision(struct worker *worker, const struct request *requ
 	enum log_decisions which = worker->config->log_decisions;
 	if (answer->verdict->reason == REASON_TABLE_DAMAGED)
 		table_watch_on_damage(&worker->table);
+	if (answer->verdict->reason == REASON_REGISTER_DAMAGED)
+		registry_watch_on_damage(&worker->registry);
 	if (begun_ns && decision_log_is_on(&worker->log, which))
 		decision_log_write(&worker->log, which, request, answer, clock_ns() - begun_ns);
 }
@@ -196,13 +204,13 @@ static void worker_on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 	conns_tick(&worker->conns);
 	listeners_on_tick(&worker->listeners);
 	table_watch_tick(&worker->table);
+	registry_watch_tick(&worker->registry);
 	cache_watch_tick(&worker->cache, worker->config);
 }
 
 static void worker_accept(struct worker *worker)
 {
-	if (table_watch_update(&worker->table))
-		worker_follow_table(worker);
+	worker_prepare(worker);
 	listeners_start(&worker->listeners);
 	atomic_store(&worker->slot->is_accepting, true);
 }
@@ -211,7 +219,9 @@ static void worker_on_verdict_poll(struct ev_loop *loop, ev_timer *watcher, int 
 {
 	(void)events;
 	struct worker *worker = worker_of(watcher->data);
-	if (table_verdict_of(atomic_load(&worker->start->shared->table)) == VERDICT_PENDING)
+	struct shared *shared = worker->start->shared;
+	if (table_verdict_of(atomic_load(&shared->table)) == VERDICT_PENDING ||
+		table_verdict_of(atomic_load(&shared->registry)) == VERDICT_PENDING)
 		return;
 	ev_timer_stop(loop, watcher);
 	worker_accept(worker);
@@ -282,7 +292,7 @@ static void worker_reload(struct worker *worker, const int *fds, size_t count)
 					  "have to ask, as dns-limited");
 	if (worker->dns.txt != old_txt)
 		cache_watch_begin(&worker->cache);
-	worker_follow_table(worker);
+	worker_follow_data(worker);
 	config_free(old);
 }
 
@@ -323,6 +333,11 @@ static enum err worker_init(struct worker *worker, const struct child_start *sta
 		.map_mb = start->table_max_mb,
 		.log = &worker->log,
 		.trust = TABLE_DAMAGED};
+	worker->registry = (struct registry_watch){.shared = start->shared,
+		.state_dir = start->state_dir,
+		.map_mb = start->register_max_mb,
+		.log = &worker->log,
+		.trust = REGISTRY_DAMAGED};
 	worker_configure(worker, start->listen_count);
 	worker->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 	if (!worker->loop)
@@ -342,6 +357,7 @@ static enum err worker_init(struct worker *worker, const struct child_start *sta
 	if (err != ERR_OK)
 		return err;
 	session_trust_table(worker->session, TABLE_DAMAGED);
+	session_trust_registry(worker->session, REGISTRY_DAMAGED);
 
 	worker->conns.loop = worker->loop;
 	worker->conns.log = &worker->log;
@@ -375,6 +391,7 @@ static void worker_deinit(struct worker *worker)
 	conns_deinit(&worker->conns);
 	listeners_deinit(&worker->listeners);
 	table_watch_deinit(&worker->table);
+	registry_watch_deinit(&worker->registry);
 	session_free(worker->session);
 	free(worker->spare);
 	dns_stack_close(&worker->dns);

@@ -21,6 +21,7 @@ FOREIGN = {
     "lmdb.h": ["policy/data/store.c"],
     "ldns/": ["policy/data/dnswire.c"],
     "ini.h": ["policy/engine/config.c"],
+    "libpsl.h": ["policyctl/suffix.c"],
     "idn2.h": ["policy/data/unicode.c"],
     "unicase.h": ["policy/data/unicode.c"],
     "uninorm.h": ["policy/data/unicode.c"],

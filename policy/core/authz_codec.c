@@ -21,7 +21,6 @@
 #define ENTRY_COMMENT 8u
 
 static const struct siphash_key text_key = {0x706f6c6963796420ULL, 0x6c6f6e6720746578ULL};
-static const struct siphash_key checksum_key = {0x706f6c6963796420ULL, 0x726f7720636865b5ULL};
 static const struct siphash_key digest_key = {0x706f6c6963796420ULL, 0x7461626c65206467ULL};
 
 static void key_add_byte(struct row_key *key, uint8_t byte)
@@ -121,30 +120,14 @@ enum row_class row_key_class(const uint8_t *key, size_t len, enum pattern_kind *
 	return part_len(rest) == rest.len ? ROW_CLASS_MEMBER : ROW_CLASS_UNKNOWN;
 }
 
-static uint64_t value_checksum(struct text key, uint8_t version, uint8_t flags, struct text payload)
-{
-	struct siphash_key with_header = {
-		checksum_key.k0, checksum_key.k1 ^ ((uint64_t)version << 8 | flags)};
-
-	return siphash13_pair(&with_header, key, payload);
-}
-
 bool row_value_open(struct text key, struct text value, struct text *payload, uint8_t *flags)
 {
-	if (value.len < ROW_HEADER_SIZE || (uint8_t)value.ptr[0] != ROW_VERSION)
-		return false;
-	*flags = (uint8_t)value.ptr[1];
-	*payload = text_tail(value, ROW_HEADER_SIZE);
-	return get_le64(value.ptr + 2) == value_checksum(key, ROW_VERSION, *flags, *payload);
+	return seal_open(ROW_VERSION, key, value, payload, flags);
 }
 
 void row_value_seal(struct text key, uint8_t flags, uint8_t *value, size_t payload_len)
 {
-	struct text payload = {(const char *)value + ROW_HEADER_SIZE, payload_len};
-
-	value[0] = ROW_VERSION;
-	value[1] = flags;
-	put_le64(value + 2, value_checksum(key, ROW_VERSION, flags, payload));
+	seal_close(ROW_VERSION, flags, key, value, payload_len);
 }
 
 static size_t varint_len(uint64_t value)

@@ -8,9 +8,7 @@
  *   A domain over DOMAIN_MAX, a local over 180, an owner over 48 bytes is 0xff and its 128-bit hash.
  *   So the rows of a domain lie side by side, its record first, a row's members right behind it.
  *
- * Value:
- *   version(1) flags(1) checksum(8, little-endian) payload
- *   The checksum is SipHash-1-3 of key and payload, its key mixed with version and flags.
+ * Value: the header of seal.h, payload
  *
  * Payload:
  *   row, member     entries one after the other, sorted by (owner key, pattern, owner):
@@ -31,13 +29,14 @@
 
 #include "policy/core/expires.h"
 #include "policy/core/pattern.h"
+#include "policy/core/seal.h"
 
 #define ROW_KEY_MAX      511
 #define ROW_INLINE_MAX   1024 /* bytes of a value; longer: SPILLED */
 #define ROW_COMMENT_MAX  1024 /* bytes of a comment */
 #define ROW_ENTRY_MAX    (PATTERN_MAX + OWNER_MAX + ROW_COMMENT_MAX + 32)
 #define ROW_VERSION      1
-#define ROW_HEADER_SIZE  10
+#define ROW_HEADER_SIZE  SEAL_SIZE
 #define ROW_FLAG_SPILLED 1
 #define DOMAIN_GLOBS_MAX 256 /* glob rows of one domain: a decision looks at each */
 

@@ -234,6 +234,34 @@ static enum need settle(struct decision *d, enum reason reason)
 	return finish(d, reason);
 }
 
+bool decision_find_domain(const struct decision *d, char bytes[DOMAIN_MAX], struct text *domain)
+{
+	struct text local, raw;
+
+	*domain = d->sender.domain;
+	if (d->has_sender)
+		return true;
+	address_split(d->reading, &local, &raw);
+	if (raw.len > 0)
+		return address_domain(d->settings->unicode, raw, bytes, domain);
+	*domain = d->settings->append_domain;
+	return true;
+}
+
+static bool is_named(const struct table_facts *facts)
+{
+	for (size_t i = 0; i < facts->count; i++)
+		if (facts->facts[i].row.named)
+			return true;
+	return false;
+}
+
+/* Step 9 where it has a say, else the end of this reading. */
+static enum need ask_lockdown(struct decision *d, enum reason reason)
+{
+	return lockdown_is_wanted(d, &reason) ? NEED_LOCKDOWN : settle(d, reason);
+}
+
 enum need decision_give_table(struct decision *d, const struct table_facts *facts)
 {
 	enum reason reason;
@@ -250,7 +278,13 @@ enum need decision_give_table(struct decision *d, const struct table_facts *fact
 		return judge_anonymous(d, facts);
 	reason = d->settings->semantics == SEMANTICS_FIRST_HIT ? first_hit_judge(d, facts)
 							       : union_judge(d, facts);
-	return lockdown_is_wanted(d, &reason, facts) ? NEED_LOCKDOWN : settle(d, reason);
+	d->may_grant = !is_named(facts);
+	return ownership_is_wanted(d, &reason) ? NEED_OWNERSHIP : ask_lockdown(d, reason);
+}
+
+enum need decision_give_ownership(struct decision *d, const struct ownership_fact *fact)
+{
+	return ask_lockdown(d, ownership_reason(d, fact));
 }
 
 enum need decision_give_lockdown(struct decision *d, const struct lockdown_fact *fact)

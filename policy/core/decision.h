@@ -11,6 +11,7 @@
 
 #include "policy/core/authz_codec.h"
 #include "policy/core/lockdown.h"
+#include "policy/core/ownership.h"
 #include "policy/core/request.h"
 #include "policy/core/settings.h"
 
@@ -32,10 +33,18 @@ enum reason {
 	REASON_UNLISTED,         /* no row names the sender and unlisted_sender = permit */
 	REASON_NOT_OWNED,
 	REASON_DENIED_BY_ROW,
-	REASON_EXPIRED,          /* the only rows that would allow have ended */
-	REASON_GRANTED,          /* no row names the sender, its lockdown record names this login */
-	REASON_LOCKED_DOWN,      /* the domain's record has no field that matches */
-	REASON_LOCKDOWN_UNKNOWN, /* the record could not be learned: deferred */
+	REASON_EXPIRED, /* the only rows that would allow have ended */
+	REASON_GRANTED, /* no row names the sender, its lockdown record names this login */
+	REASON_ALLOWED, /* a `domain allow` entry of the claim in force */
+	REASON_SENDER_UNAPPROVED, /* the only entry for this login waits for approval */
+	REASON_DOMAIN_UNVERIFIED, /* its own tenant's claim is pending or expired; or nobody's is in
+				     force and required = all */
+	REASON_DOMAIN_REVOKED,    /* the proof of the claim is gone */
+	REASON_DOMAIN_REMOVED,    /* the claim was taken away by hand */
+	REASON_OTHER_TENANT,      /* the claim in force is not of the login's tenant */
+	REASON_REGISTER_DAMAGED,  /* the ownership register cannot be read */
+	REASON_LOCKED_DOWN,       /* the domain's record has no field that matches */
+	REASON_LOCKDOWN_UNKNOWN,  /* the record could not be learned: deferred */
 	REASON_LOCKDOWN_UNKNOWN_REJECT, /* the same with on_failure = reject */
 	REASON_DNS_LIMITED,             /* the DNS was not asked: a limit of our own */
 	REASON_NO_TABLE,                /* none was ever loaded */
@@ -82,7 +91,7 @@ struct table_facts {
 	char arena[16384]; /* texts for explanations; cut short when full */
 };
 
-enum need { NEED_NOTHING, NEED_TABLE, NEED_LOCKDOWN };
+enum need { NEED_NOTHING, NEED_TABLE, NEED_OWNERSHIP, NEED_LOCKDOWN };
 
 /* What the DNS said to decision->lockdown_name. */
 struct lockdown_fact {
@@ -128,8 +137,9 @@ struct decision {
 	enum need need;
 	size_t candidate_count;
 	struct candidate candidates[CANDIDATES_MAX];
-	struct row_question question; /* `want` and `is_glob` are the candidate's */
-	struct text lockdown_name;    /* while need is NEED_LOCKDOWN */
+	struct row_question question;        /* `want` and `is_glob` are the candidate's */
+	struct ownership_question ownership; /* while need is NEED_OWNERSHIP */
+	struct text lockdown_name;           /* while need is NEED_LOCKDOWN */
 
 	struct verdict verdict; /* once need is NEED_NOTHING */
 
@@ -143,7 +153,10 @@ struct decision {
 	struct text reading; /* raw text of the reading under judgement */
 	unsigned readings;   /* how many were begun */
 	bool has_routing;    /* there is, or was, more than one */
-	enum reason so_far;  /* while need is NEED_LOCKDOWN: what the table said to the reading */
+	enum reason so_far;  /* while need is NEED_OWNERSHIP or NEED_LOCKDOWN: what the steps before
+				said to the reading */
+	bool may_grant;      /* nothing names the sender, step 8 passes: a grant may count */
+	char domain_bytes[DOMAIN_MAX]; /* of ownership, where the sender has no canonical form */
 	char lockdown_bytes[DNS_NAME_MAX + 1];
 	char reading_bytes[2][SENDER_MAX];
 	struct pattern literal[LITERAL_CANDIDATES_MAX];
@@ -156,6 +169,14 @@ enum need decision_start(struct decision *decision, const struct settings *setti
 
 /* Goes on with what the table said to decision->candidates. */
 enum need decision_give_table(struct decision *decision, const struct table_facts *facts);
+
+/* Goes on with what the register said to decision->ownership. */
+enum need decision_give_ownership(struct decision *decision, const struct ownership_fact *fact);
+
+/* Step 8 alone: what the claims say to every sender of a domain. False: *why. What *why is
+ * otherwise means nothing. */
+bool ownership_passes(
+	enum ownership_required required, const struct ownership_fact *fact, enum reason *why);
 
 /* Goes on with what the DNS said to decision->lockdown_name. */
 enum need decision_give_lockdown(struct decision *decision, const struct lockdown_fact *fact);

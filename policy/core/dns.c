@@ -99,35 +99,38 @@ const char *dns_failure_text(enum dns_failure failure)
 	return "unknown"; /* a number from stored bytes */
 }
 
-static bool is_label_byte(char c)
+/* What may stand in a label, drawn over the four rows of ASCII. */
+static const char label_bytes[256] = "                                "
+				     "             #  ##########      "
+				     " ##########################    #"
+				     " ##########################     ";
+
+static bool is_label_len(size_t len)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '-' || c == '_';
+	return len > 0 && len <= LABEL_MAX;
 }
 
-static bool is_label(struct text label)
+const char *dns_outcome_text(const struct dns_answer *answer, char out[16])
 {
-	if (label.len == 0 || label.len > LABEL_MAX)
-		return false;
-	for (size_t i = 0; i < label.len; i++)
-		if (!is_label_byte(label.ptr[i]))
-			return false;
-	return true;
+	if (answer->failure == DNS_FAILURE_NONE || answer->failure == DNS_FAILURE_RCODE)
+		return dns_rcode_text(answer->rcode, out);
+	return dns_failure_text(answer->failure);
 }
 
 bool dns_is_name(struct text name)
 {
+	size_t start = 0;
+
 	if (name.len > DNS_NAME_MAX)
 		return false;
-	for (;;) {
-		size_t end = text_find(name, '.');
-
-		if (!is_label(text_head(name, end)))
+	for (size_t i = 0; i < name.len; i++) {
+		if (label_bytes[(unsigned char)name.ptr[i]] == '#')
+			continue;
+		if (name.ptr[i] != '.' || !is_label_len(i - start))
 			return false;
-		if (end == name.len)
-			return true;
-		name = text_tail(name, end + 1);
+		start = i + 1;
 	}
+	return is_label_len(name.len - start);
 }
 
 bool dns_name_below(struct text label, struct text domain, char *out, struct text *name)

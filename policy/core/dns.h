@@ -59,6 +59,8 @@ void dns_answer_copy(struct dns_answer *to, const struct dns_answer *from);
 /* "SERVFAIL", "NXDOMAIN", "RCODE23". out has 16 bytes. */
 const char *dns_rcode_text(uint8_t rcode, char out[16]);
 const char *dns_failure_text(enum dns_failure failure);
+/* What an answer ended in: its rcode, or where there is no answer the name of the failure. */
+const char *dns_outcome_text(const struct dns_answer *answer, char out[16]);
 
 /* Whether it is a name in the form above: labels of 1 to 63 letters, digits, `-` and `_`. */
 POLICY_CHECKED bool dns_is_name(struct text name);

@@ -23,6 +23,7 @@ const char *reply_default(enum reason reason)
 	case REASON_SELF:
 	case REASON_UNLISTED:
 	case REASON_GRANTED:
+	case REASON_ALLOWED:
 	case REASON_COUNT_:
 		return NULL;
 	case REASON_BAD_SENDER:
@@ -31,11 +32,20 @@ const char *reply_default(enum reason reason)
 	case REASON_NOT_OWNED:
 	case REASON_DENIED_BY_ROW:
 	case REASON_EXPIRED:
+	case REASON_OTHER_TENANT:
 		return NOT_OWNED;
 	case REASON_NULL_REFUSED:
 		return "REJECT 5.7.1 Sender address rejected: null sender not allowed for user %u";
 	case REASON_NOT_LOGGED_IN:
 		return "REJECT 5.7.1 Sender address rejected: not logged in";
+	case REASON_SENDER_UNAPPROVED:
+		return NOT_OWNED " (approval is pending)";
+	case REASON_DOMAIN_UNVERIFIED:
+		return NOT_OWNED " (%d is not verified)";
+	case REASON_DOMAIN_REVOKED:
+		return NOT_OWNED " (%d is not verified any more)";
+	case REASON_DOMAIN_REMOVED:
+		return NOT_OWNED " (%d was removed)";
 	case REASON_LOCKED_DOWN:
 		return NOT_OWNED " (%d is locked down)";
 	case REASON_LOCKDOWN_UNKNOWN:
@@ -49,6 +59,7 @@ const char *reply_default(enum reason reason)
 		       "again later";
 	case REASON_NO_TABLE:
 	case REASON_TABLE_DAMAGED:
+	case REASON_REGISTER_DAMAGED:
 		return TROUBLE;
 	}
 	return NULL;
@@ -146,7 +157,77 @@ static const char *split(struct text template_text, struct parts *out)
 	return check_text(out->text);
 }
 
-const char *reply_template_check(struct text template_text)
+static bool is_one_of(struct text t, const char *bytes)
+{
+	for (size_t i = 0; i < t.len; i++)
+		if (strchr(bytes, t.ptr[i]) == NULL)
+			return false;
+	return t.len > 0;
+}
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+/* `[host]`, `[host]:port`, `host:port`, `host`, or a path: what a transport of Postfix goes by. */
+static bool is_destination(struct text t)
+{
+	size_t open = text_find(t, '['), close = text_find(t, ']');
+
+	if (!is_one_of(t, LETTERS "._-:/[]"))
+		return false;
+	if (open == t.len && close == t.len)
+		return true;
+	if (open != 0 || close == t.len || close == 1 || text_rfind(t, '[') != 0 ||
+		text_rfind(t, ']') != close)
+		return false;
+	return close + 1 == t.len || (t.ptr[close + 1] == ':' && close + 2 < t.len);
+}
+
+static const char *check_filter(struct text t)
+{
+	size_t colon = text_find(t, ':');
+
+	if (text_find(t, '%') < t.len)
+		return "FILTER has a fixed destination: no % in it";
+	if (!is_one_of(text_head(t, colon), LETTERS "._-") || colon == t.len ||
+		!is_destination(text_tail(t, colon + 1)))
+		return "FILTER needs transport:destination and nothing else, as in "
+		       "FILTER smtp:[relay.example.net]:587";
+	return NULL;
+}
+
+/* The actions that let the mail go on. */
+static bool is_passing(struct text word)
+{
+	return text_equal(word, TEXT("FILTER")) || text_equal(word, TEXT("HOLD"));
+}
+
+static const char *split_passing(struct text template_text, struct parts *out)
+{
+	size_t word = text_find(template_text, ' ');
+	size_t at = skip_blanks(template_text, word);
+
+	out->has_code = false;
+	out->head = text_head(template_text, at);
+	out->text = text_tail(template_text, at);
+	if (text_equal(text_head(template_text, word), TEXT("FILTER")))
+		return check_filter(out->text);
+	return at == template_text.len ? "needs a text behind HOLD" : check_text(out->text);
+}
+
+static const char *split_for(enum reason reason, struct text template_text, struct parts *out)
+{
+	struct text word = text_head(template_text, text_find(template_text, ' '));
+	bool may_pass = reason == REASON_DOMAIN_UNVERIFIED;
+
+	if (may_pass && !is_passing(word) && action_class(word) == 0)
+		return "must begin with REJECT, DEFER, DEFER_IF_PERMIT, 4xx, 5xx, FILTER or HOLD";
+	if (!is_passing(word))
+		return split(template_text, out);
+	return may_pass ? split_passing(template_text, out)
+			: "FILTER and HOLD let the mail go, and only domain_unverified may";
+}
+
+const char *reply_template_check(enum reason reason, struct text template_text)
 {
 	struct parts parts;
 
@@ -155,7 +236,7 @@ const char *reply_template_check(struct text template_text)
 	for (size_t i = 0; i < template_text.len; i++)
 		if (template_text.ptr[i] < ' ' || template_text.ptr[i] > '~')
 			return "only printable ASCII is allowed";
-	return split(template_text, &parts);
+	return split_for(reason, template_text, &parts);
 }
 
 /* The line under construction. */
@@ -267,7 +348,7 @@ static const char *choose(const struct replies *replies, enum reason reason)
 	const char *given = (unsigned)reason < REASON_COUNT_ ? replies->of_reason[reason] : NULL;
 	const char *built_in = reply_default(reason);
 
-	if (given != NULL && reply_template_check(text_of(given)) == NULL)
+	if (given != NULL && reply_template_check(reason, text_of(given)) == NULL)
 		return given;
 	return built_in != NULL ? built_in : TROUBLE;
 }
@@ -289,7 +370,7 @@ size_t reply_format(const struct replies *replies, const struct verdict *verdict
 		(verdict->monitored && monitor_action == MONITOR_DUNNO))
 		return dunno(out);
 	/* Checked, or built in: it splits. */
-	(void)split(text_of(choose(replies, verdict->reason)), &parts);
+	(void)split_for(verdict->reason, text_of(choose(replies, verdict->reason)), &parts);
 	put(&line, verdict->monitored ? TEXT(WARN_PREFIX) : TEXT(PREFIX), REPLY_LINE_MAX);
 	put(&line, parts.head, parts.head.len);
 	text_at = line.len;
@@ -298,4 +379,17 @@ size_t reply_format(const struct replies *replies, const struct verdict *verdict
 		put_dash(&line, text_at);
 	memcpy(out + line.len, "\n\n", 2);
 	return line.len + 2;
+}
+
+bool reply_takes_mail(struct text answer)
+{
+	struct text prefix = TEXT(PREFIX), word;
+
+	if (answer.len < prefix.len || !text_equal(text_head(answer, prefix.len), prefix))
+		return false;
+	word = text_tail(answer, prefix.len);
+	word = text_head(word, text_find(word, '\n'));
+	word = text_head(word, text_find(word, ' '));
+	return text_equal(word, TEXT("DUNNO")) || text_equal(word, TEXT("WARN")) ||
+	       is_passing(word);
 }

@@ -27,8 +27,10 @@ struct reply_values {
 
 /* NULL when usable; else what is wrong and what is allowed: REJECT, DEFER, DEFER_IF_PERMIT, 4xx or
  * 5xx, an optional enhanced code (X.Y.Z, same class), then text; printable ASCII; %u %s %d %i %% in
- * the text alone; REPLY_TEMPLATE_MAX. */
-const char *reply_template_check(struct text template_text);
+ * the text alone; REPLY_TEMPLATE_MAX. REASON_DOMAIN_UNVERIFIED alone may also let the mail go
+ * another way (Postfix access(5)): `HOLD text`, or `FILTER transport:destination`, which no client
+ * has a say in: no placeholder. */
+const char *reply_template_check(enum reason reason, struct text template_text);
 
 /* The built-in template; NULL for reasons that answer DUNNO. */
 const char *reply_default(enum reason reason);
@@ -38,5 +40,9 @@ const char *reply_default(enum reason reason);
  * would answer: ...`. */
 size_t reply_format(const struct replies *replies, const struct verdict *verdict,
 	enum monitor_action monitor_action, const struct reply_values *values, char out[REPLY_MAX]);
+
+/* Whether Postfix takes the mail on this answer (DUNNO, WARN, FILTER, HOLD), as far as policyd has a
+ * say. */
+bool reply_takes_mail(struct text answer);
 
 #endif

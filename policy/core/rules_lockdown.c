@@ -7,50 +7,25 @@
  */
 #include "policy/core/decision_private.h"
 
-static bool is_named(const struct table_facts *facts)
-{
-	for (size_t i = 0; i < facts->count; i++)
-		if (facts->facts[i].row.named)
-			return true;
-	return false;
-}
-
-static bool has_say(const struct lockdown_settings *lockdown, enum reason so_far,
-	const struct table_facts *facts)
+static bool has_say(
+	const struct decision *d, const struct lockdown_settings *lockdown, enum reason so_far)
 {
 	if (!lockdown || !lockdown->is_enabled)
 		return false;
 	if (reason_action(so_far) == ACTION_DUNNO)
 		return true;
-	return so_far == REASON_NOT_OWNED && lockdown->grant_senderid && !is_named(facts);
+	return so_far == REASON_NOT_OWNED && lockdown->grant_senderid && d->may_grant;
 }
 
-/* The domain to ask about, also where the rest of the sender has no canonical form: `first-hit`
- * judges such a sender, too, and the domain's owner has a say all the same. False: it is a domain,
- * and has no canonical form either. */
-static bool find_domain(const struct decision *d, char bytes[DOMAIN_MAX], struct text *domain)
-{
-	struct text local, raw;
-
-	*domain = d->sender.domain;
-	if (d->has_sender)
-		return true;
-	address_split(d->reading, &local, &raw);
-	if (raw.len > 0)
-		return address_domain(d->settings->unicode, raw, bytes, domain);
-	*domain = d->settings->append_domain;
-	return true;
-}
-
-bool lockdown_is_wanted(struct decision *d, enum reason *so_far, const struct table_facts *facts)
+bool lockdown_is_wanted(struct decision *d, enum reason *so_far)
 {
 	const struct lockdown_settings *lockdown = d->settings->lockdown;
 	char bytes[DOMAIN_MAX];
 	struct text domain;
 
-	if (!has_say(lockdown, *so_far, facts))
+	if (!has_say(d, lockdown, *so_far))
 		return false;
-	if (!find_domain(d, bytes, &domain)) {
+	if (!decision_find_domain(d, bytes, &domain)) {
 		decision_note(d, "lockdown", "whose domain this is cannot be learned");
 		if (reason_action(*so_far) == ACTION_DUNNO)
 			*so_far = REASON_BAD_SENDER;

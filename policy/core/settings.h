@@ -6,6 +6,7 @@
 #define POLICY_CORE_SETTINGS_H
 
 #include "policy/core/address.h"
+#include "policy/core/ownership.h"
 
 /* In the order of the names in request.h's Postfix states; bit 1 << n in settings.states. */
 enum protocol_state {
@@ -45,6 +46,7 @@ struct settings {
 	bool reject_owned; /* unauthenticated = reject_owned */
 	struct text login_realm;
 	struct text append_domain;
+	enum ownership_required ownership;
 	const struct lockdown_settings *lockdown; /* lockdown.h; NULL: off */
 	bool monitor;                             /* the global mode */
 	enum monitor_action monitor_action;

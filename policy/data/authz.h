@@ -53,6 +53,11 @@ void authz_end(struct authz *authz);
  * facts->table is the caller's; the rest is filled here. */
 void authz_find(struct authz *authz, const struct decision *decision, struct table_facts *facts);
 
+/* How many rows (patterns) a canonical domain has of each kind, by one get. Between authz_begin and
+ * authz_end. ABSENT: none, *out is zeroed. */
+POLICY_CHECKED enum lookup authz_count_domain(
+	struct authz *authz, struct text domain, struct domain_counts *out);
+
 /* Every pair of the generation in force in key order. visit returns false to stop. Between
  * authz_begin and authz_end. FOUND: all visited (or stopped); FAILED: a damaged row (authz_error
  * names its key). */

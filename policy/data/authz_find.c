@@ -357,3 +357,12 @@ void authz_find(struct authz *authz, const struct decision *decision, struct tab
 		find_candidate(&f, candidate);
 	}
 }
+
+enum lookup authz_count_domain(struct authz *authz, struct text domain, struct domain_counts *out)
+{
+	struct finder finder = {.authz = authz, .db = authz_db_of(authz->meta.current)};
+	enum lookup status = read_domain(&finder, domain);
+
+	*out = status == LOOKUP_FOUND ? finder.counts : (struct domain_counts){{0}};
+	return status;
+}

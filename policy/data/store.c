@@ -8,6 +8,7 @@
 #include "policy/data/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <lmdb.h>
 #include <stdarg.h>
@@ -15,9 +16,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
-#define ERROR_MAX 512
-#define FREE_LOW  ((uint64_t)1 << 20) /* bytes: a disk with less is the likely cause of EIO */
+#define ERROR_MAX  512
+#define FREE_LOW   ((uint64_t)1 << 20) /* bytes: a disk with less is the likely cause of EIO */
+#define LOCK_BYTES 16384               /* more than LMDB's table of readers takes */
 #define VERSION_CURE                                                                               \
 	"take the data out with `policyctl dump` of the version that wrote it, move "              \
 	"the folder away and load the data again"
@@ -77,6 +80,12 @@ static enum err fail_system(struct store *store, int code)
 	case ENOSPC:
 	case EDQUOT:
 		return fail(store, ERR_FULL, "the disk is full: make room and try again");
+	case EACCES:
+	case EPERM:
+		errno = code;
+		return fail(store, ERR_IO,
+			"%s: give this folder and its files to policyd's user (chown -R)",
+			strerror(code));
 	}
 	errno = code;
 	return fail(store, ERR_IO, "%s", strerror(code));
@@ -142,6 +151,30 @@ static bool is_empty_file(const char *dir)
 	return stat(path, &file) == 0 && file.st_size == 0;
 }
 
+/* LMDB maps its table of readers, where a disk that is full is SIGBUS. The size of the file is
+ * LMDB's: it counts slots by it. What cannot be had for another reason LMDB tells itself. */
+static int reserve_lock(const struct store *store)
+{
+	char path[PATH_MAX];
+	int fd, code;
+
+	snprintf(path, sizeof(path), "%s/lock.mdb", store->dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return errno == ENOSPC || errno == EDQUOT ? errno : 0;
+	code = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES) == 0 ? 0 : errno;
+	close(fd);
+	return code == ENOSPC || code == EDQUOT ? code : 0;
+}
+
+static bool has_data(const char *dir)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/data.mdb", dir);
+	return access(path, F_OK) == 0;
+}
+
 static enum err open_env(struct store *store, const struct store_options *options)
 {
 	unsigned flags = MDB_NOTLS;
@@ -157,7 +190,10 @@ static enum err open_env(struct store *store, const struct store_options *option
 		flags |= MDB_NORDAHEAD;
 	if (options->is_disposable)
 		flags |= MDB_NOSYNC;
-	code = mdb_env_set_maxdbs(store->env, STORE_DBS_MAX);
+	if (!options->is_read_only || has_data(store->dir))
+		code = reserve_lock(store);
+	if (code == MDB_SUCCESS)
+		code = mdb_env_set_maxdbs(store->env, STORE_DBS_MAX);
 	if (code == MDB_SUCCESS)
 		code = mdb_env_set_mapsize(store->env, options->map_bytes);
 	if (code == MDB_SUCCESS)

@@ -29,7 +29,7 @@ struct store_options {
 };
 
 /* Opens, creating dir's files (0600) unless read only; clears dead readers. ERR_ABSENT, ERR_VERSION
- * (another LMDB), ERR_DAMAGED, ERR_IO, ERR_NOMEM. error (may be NULL) gets a sentence for the
+ * (another LMDB), ERR_DAMAGED, ERR_IO, ERR_FULL (also where the lock file has no room), ERR_NOMEM. error (may be NULL) gets a sentence for the
  * administrator. */
 POLICY_CHECKED enum err store_open(
 	struct store **out, const struct store_options *options, char *error, size_t error_cap);

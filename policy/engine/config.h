@@ -20,6 +20,7 @@
 #define CONFIG_LOCAL_DOMAINS_MAX 1024
 #define CONFIG_ACCOUNTS_MAX      256
 #define CONFIG_TYPES_MAX         16
+#define CONFIG_ROLE_GROUPS_MAX   32
 #define CONFIG_DEFAULT_FILE      "/etc/policyd/policyd.ini"
 
 enum listen_kind { LISTEN_UNIX, LISTEN_INET };
@@ -30,6 +31,23 @@ struct listen_address {
 	char *path; /* unix */
 	char *host; /* inet; brackets of an IPv6 address taken off */
 	uint16_t port;
+};
+
+/* [roles]: what the groups named there may do through the control socket. */
+enum role { ROLE_ADD, ROLE_MODE, ROLE_VERIFY, ROLE_LOAD, ROLE_READ, ROLES_ };
+
+/* Names of Unix groups, as typed. */
+struct role_groups {
+	size_t count;
+	struct text names[CONFIG_ROLE_GROUPS_MAX];
+};
+
+/* [ownership], but for `required`, which is one of the settings. */
+struct ownership_config {
+	struct text label;  /* canonical */
+	struct text prefix; /* printable ASCII without blanks and quotes, at most 100 bytes */
+	char *hook;         /* "": none */
+	struct claim_rules rules;
 };
 
 enum log_decisions { LOG_DECISIONS_ALL, LOG_DECISIONS_REFUSED, LOG_DECISIONS_NONE };
@@ -61,6 +79,9 @@ struct config {
 	char *cache_dir; /* none of the folders of durable data */
 	struct cache_rules cache_rules;
 	unsigned cache_max_mb;
+	struct ownership_config ownership;
+	char *control_path; /* of the control socket */
+	struct role_groups roles[ROLES_];
 	struct replies replies;
 	struct config_private *own; /* storage behind the pointers above */
 };

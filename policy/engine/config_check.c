@@ -103,10 +103,27 @@ static void check_cache_dir(struct reading *reading)
 		cache);
 }
 
+/* Who connects there is asked who he is; Postfix would only be told that it spoke nonsense. */
+static void check_control(struct reading *reading)
+{
+	const struct config *config = reading->config;
+	for (size_t i = 0; i < config->listen_count; i++) {
+		const char *path = config->listen[i].path;
+		if (!path || strcmp(path, config->control_path) != 0)
+			continue;
+		reading_place_option(reading, option_find("control", TEXT("socket")));
+		reading_complain(reading,
+			"[control] socket: \"unix:%s\" is where Postfix asks ([policyd] listen); "
+			"name another one",
+			path);
+	}
+}
+
 void reading_check(struct reading *reading)
 {
 	check_first_hit(reading);
 	check_lockdown(reading);
 	check_deadline(reading);
 	check_cache_dir(reading);
+	check_control(reading);
 }

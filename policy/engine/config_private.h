@@ -2,9 +2,9 @@
  * What the files behind config.h share: the table of options and the readers of their values.
  *
  * config.c reads lines, config_apply.c sets the option that a line means, config_schema.c says
- * what each option is, config_value.c, config_listen.c and config_lockdown.c turn a value into a
- * field of struct config, config_check.c compares options with each other. Nobody outside these
- * and their test includes this.
+ * what each option is, config_value.c, config_listen.c, config_lockdown.c and config_ownership.c
+ * turn a value into a field of struct config, config_check.c compares options with each other.
+ * Nobody outside these and their tests includes this.
  */
 #ifndef POLICY_ENGINE_CONFIG_PRIVATE_H
 #define POLICY_ENGINE_CONFIG_PRIVATE_H
@@ -97,10 +97,20 @@ value_parse value_version; /* struct text */
 value_parse value_lockdown_account;
 value_parse value_lockdown_type;
 value_parse value_nameserver;
+value_parse value_prefix;  /* struct text, of [ownership] */
+value_parse value_hook;    /* char *, absolute, or empty */
+value_parse value_control; /* char *, the path behind unix: */
+value_parse value_groups;  /* struct role_groups */
 
 /* For the parsers: writes `why`, returns ERR_INVALID. */
 enum err value_refuse(struct value_reader *reader, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* For the parsers: the option's field. */
+void *value_field(const struct value_reader *reader);
+
+/* For the parsers: a copy of `kept` into the option's char *. */
+enum err value_keep_string(struct value_reader *reader, struct text kept);
 
 /* For the parsers: a copy of `kept` into the option's struct text. */
 enum err value_keep_text(struct value_reader *reader, struct text kept);

@@ -18,6 +18,11 @@
 
 #define NO_DOMAINS "with 0 every domain that is not cached would be deferred"
 #define A_WEEK     "a record that is a week old says little (RFC 8767)"
+#define ROLE(key_, role_)                                                                          \
+	{                                                                                          \
+		.section = "roles", .key = (key_), .parse = value_groups, .fallback = "",          \
+		.offset = FIELD(roles) + sizeof(struct role_groups) * (role_)                      \
+	}
 
 static const char *const no_yes[] = {"no", "yes", NULL};
 static const char *const modes[] = {"enforce", "monitor", NULL};
@@ -34,6 +39,7 @@ static const char *const permit_reject[] = {"permit", "reject", NULL};
 static const char *const unauthenticated[] = {"permit", "reject_owned", NULL};
 static const char *const on_failure[] = {"defer", "permit", "reject", NULL};
 static const char *const grants[] = {"no", "senderid", NULL};
+static const char *const required[] = {"claimed", "all", "no", NULL};
 
 /* clang-format off */
 const struct option config_schema[] = {
@@ -52,7 +58,7 @@ const struct option config_schema[] = {
 	{.section = "policyd", .key = "table_max_mb", .parse = value_number, .fallback = "16384",
 	 .offset = FIELD(table_max_mb), .min = 1, .max = 4194304},
 	{.section = "policyd", .key = "register_max_mb", .parse = value_number, .fallback = "1024",
-	 .offset = FIELD(register_max_mb), .min = 1, .max = 4194304},
+	 .offset = FIELD(register_max_mb), .min = 16, .max = 4194304},
 	{.section = "policyd", .key = "workers", .parse = value_workers, .fallback = "1",
 	 .offset = FIELD(workers), .min = 1, .max = 256},
 	{.section = "policyd", .key = "max_connections", .parse = value_number, .fallback = "4096",
@@ -149,6 +155,35 @@ const struct option config_schema[] = {
 	{.section = "dns", .key = "cache_max_mb", .parse = value_number, .fallback = "256",
 	 .offset = FIELD(cache_max_mb), .min = 1, .max = 65536},
 
+	{.section = "ownership", .key = "required", .parse = value_choice, .fallback = "claimed",
+	 .offset = FIELD(settings.ownership), .choices = required},
+	{.section = "ownership", .key = "label", .parse = value_label,
+	 .fallback = "domauthvalidation", .offset = FIELD(ownership.label)},
+	{.section = "ownership", .key = "prefix", .parse = value_prefix,
+	 .fallback = "policyd-verification=", .offset = FIELD(ownership.prefix)},
+	{.section = "ownership", .key = "hook", .parse = value_hook, .fallback = "",
+	 .offset = FIELD(ownership.hook)},
+	{.section = "ownership", .key = "pending_expires_s", .parse = value_number,
+	 .fallback = "259200", .offset = FIELD(ownership.rules.pending_expires_s), .min = 60,
+	 .max = 31536000,
+	 .hint = "so long the owner of a domain has time to publish the record; a minute to a "
+		 "year"},
+	{.section = "ownership", .key = "recheck_s", .parse = value_number, .fallback = "86400",
+	 .offset = FIELD(ownership.rules.recheck_s), .min = 60, .max = 2592000,
+	 .hint = "so long a proof that is gone may go unseen; a minute to 30 days"},
+	{.section = "ownership", .key = "grace_s", .parse = value_number, .fallback = "259200",
+	 .offset = FIELD(ownership.rules.grace_s), .min = 60, .max = 31536000,
+	 .hint = "so long a domain whose proof is gone may still be used; a minute to a year"},
+
+	{.section = "control", .key = "socket", .parse = value_control,
+	 .fallback = "unix:/run/policyd/control.sock", .offset = FIELD(control_path)},
+
+	ROLE("add", ROLE_ADD),
+	ROLE("mode", ROLE_MODE),
+	ROLE("verify", ROLE_VERIFY),
+	ROLE("load", ROLE_LOAD),
+	ROLE("read", ROLE_READ),
+
 	REPLY("null_refused", REASON_NULL_REFUSED),
 	REPLY("not_logged_in", REASON_NOT_LOGGED_IN),
 	REPLY("bad_sender", REASON_BAD_SENDER),
@@ -157,12 +192,18 @@ const struct option config_schema[] = {
 	REPLY("not_owned", REASON_NOT_OWNED),
 	REPLY("denied_by_row", REASON_DENIED_BY_ROW),
 	REPLY("expired", REASON_EXPIRED),
+	REPLY("sender_unapproved", REASON_SENDER_UNAPPROVED),
+	REPLY("domain_unverified", REASON_DOMAIN_UNVERIFIED),
+	REPLY("domain_revoked", REASON_DOMAIN_REVOKED),
+	REPLY("domain_removed", REASON_DOMAIN_REMOVED),
+	REPLY("other_tenant", REASON_OTHER_TENANT),
 	REPLY("locked_down", REASON_LOCKED_DOWN),
 	REPLY("lockdown_unknown", REASON_LOCKDOWN_UNKNOWN),
 	REPLY("lockdown_unknown_reject", REASON_LOCKDOWN_UNKNOWN_REJECT),
 	REPLY("dns_limited", REASON_DNS_LIMITED),
 	REPLY("no_table", REASON_NO_TABLE),
 	REPLY("table_damaged", REASON_TABLE_DAMAGED),
+	REPLY("register_damaged", REASON_REGISTER_DAMAGED),
 };
 /* clang-format on */
 

@@ -29,17 +29,17 @@ enum err value_refuse(struct value_reader *reader, const char *format, ...)
 	return ERR_INVALID;
 }
 
-static void *field_of(const struct value_reader *reader)
+void *value_field(const struct value_reader *reader)
 {
 	return (char *)reader->config + reader->option->offset;
 }
 
-static enum err keep_string(struct value_reader *reader, struct text value)
+enum err value_keep_string(struct value_reader *reader, struct text value)
 {
 	char *copy = config_keep(reader->config, value.ptr, value.len);
 	if (!copy)
 		return ERR_NOMEM;
-	memcpy(field_of(reader), &copy, sizeof(copy));
+	memcpy(value_field(reader), &copy, sizeof(copy));
 	return ERR_OK;
 }
 
@@ -48,7 +48,7 @@ enum err value_keep_text(struct value_reader *reader, struct text kept)
 	char *copy = config_keep(reader->config, kept.ptr, kept.len);
 	if (!copy)
 		return ERR_NOMEM;
-	*(struct text *)field_of(reader) = (struct text){copy, kept.len};
+	*(struct text *)value_field(reader) = (struct text){copy, kept.len};
 	return ERR_OK;
 }
 
@@ -117,7 +117,7 @@ enum err value_choice(struct value_reader *reader, struct text value)
 	unsigned index;
 	if (!choice_index(reader->option, value, &index))
 		return refuse_choice(reader, value);
-	memcpy(field_of(reader), &index, sizeof(index));
+	memcpy(value_field(reader), &index, sizeof(index));
 	return ERR_OK;
 }
 
@@ -126,7 +126,7 @@ enum err value_switch(struct value_reader *reader, struct text value)
 	unsigned index;
 	if (!choice_index(reader->option, value, &index))
 		return refuse_choice(reader, value);
-	*(bool *)field_of(reader) = index != 0;
+	*(bool *)value_field(reader) = index != 0;
 	return ERR_OK;
 }
 
@@ -150,7 +150,7 @@ static bool number_read(struct value_reader *reader, struct text value)
 	unsigned number;
 	if (!value_digits(value, 10, reader->option->max, &number) || number < reader->option->min)
 		return false;
-	*(unsigned *)field_of(reader) = number;
+	*(unsigned *)value_field(reader) = number;
 	return true;
 }
 
@@ -175,7 +175,7 @@ enum err value_workers(struct value_reader *reader, struct text value)
 	unsigned workers = online < (long)option->min ? option->min : option->max;
 	if (online >= (long)option->min && online < (long)option->max)
 		workers = (unsigned)online;
-	*(unsigned *)field_of(reader) = workers;
+	*(unsigned *)value_field(reader) = workers;
 	return ERR_OK;
 }
 
@@ -186,7 +186,7 @@ enum err value_mode(struct value_reader *reader, struct text value)
 		return value_refuse(reader,
 			"is not a mode of a socket: octal, from the bits of 0666, at least one of "
 			"them for writing (0660 lets user and group connect)");
-	*(unsigned *)field_of(reader) = mode;
+	*(unsigned *)value_field(reader) = mode;
 	return ERR_OK;
 }
 
@@ -195,7 +195,7 @@ enum err value_account(struct value_reader *reader, struct text value)
 	bool is_bad = value.len > ACCOUNT_MAX || value_has_blank(value) || text_has_control(value);
 	if (is_bad || text_find(value, ':') < value.len || text_find(value, '/') < value.len)
 		return value_refuse(reader, "is not the name of a user or group");
-	return keep_string(reader, value);
+	return value_keep_string(reader, value);
 }
 
 enum err value_path(struct value_reader *reader, struct text value)
@@ -203,7 +203,7 @@ enum err value_path(struct value_reader *reader, struct text value)
 	if (value.len == 0 || value.ptr[0] != '/' || value.len > PATH_BYTES_MAX)
 		return value_refuse(
 			reader, "is not an absolute path of at most %d bytes", PATH_BYTES_MAX);
-	return keep_string(reader, value);
+	return value_keep_string(reader, value);
 }
 
 /* Takes the next word of a list split at commas and blanks; false: there is none. */
@@ -258,7 +258,7 @@ enum err value_states(struct value_reader *reader, struct text value)
 	}
 	if (!states)
 		return value_refuse(reader, "names no state: policyd would judge nothing");
-	*(unsigned *)field_of(reader) = states;
+	*(unsigned *)value_field(reader) = states;
 	return ERR_OK;
 }
 
@@ -321,14 +321,21 @@ enum err value_domains(struct value_reader *reader, struct text value)
 	return ERR_OK;
 }
 
+/* Which reason's answer an option is: its place among them. */
+static enum reason reason_of(const struct option *option)
+{
+	return (enum reason)((option->offset - offsetof(struct config, replies.of_reason)) /
+			     sizeof(const char *));
+}
+
 enum err value_reply(struct value_reader *reader, struct text value)
 {
 	if (value.len == 0) {
-		*(const char **)field_of(reader) = NULL;
+		*(const char **)value_field(reader) = NULL;
 		return ERR_OK;
 	}
-	const char *fault = reply_template_check(value);
+	const char *fault = reply_template_check(reason_of(reader->option), value);
 	if (fault)
 		return value_refuse(reader, "cannot be an answer: %s", fault);
-	return keep_string(reader, value);
+	return value_keep_string(reader, value);
 }

@@ -2,8 +2,9 @@
  * Joins the decision with its facts. See session.h.
  *
  * The large working state (decision, facts) is allocated once a session; a question that is
- * answered at once allocates nothing. One that has to wait is copied into an inquiry, which also
- * keeps the DNS facts it waited for.
+ * answered at once allocates nothing. One that has to wait is copied into an inquiry. The DNS fact
+ * that it waited for is only borrowed while it is decided again; it is kept when another name has
+ * to be waited for, too.
  */
 #include "policy/engine/session.h"
 
@@ -16,7 +17,8 @@
 /* A fact that an inquiry waited for. */
 struct known {
 	char name[DNS_NAME_MAX + 1];
-	struct txt_fact *fact; /* NULL: there was no memory to keep it */
+	const struct txt_fact *fact; /* NULL: there was no memory to keep it */
+	struct txt_fact *kept;       /* the same, or NULL while it is only borrowed */
 };
 
 struct inquiry {
@@ -28,17 +30,20 @@ struct inquiry {
 	struct txt_wait wait;
 	ev_timer deadline; /* of a name after the first: what the others left of the time */
 	size_t known_count;
-	struct known known[NAMES_MAX];
+	struct known known[NAMES_MAX]; /* not cleared: past the count there is nothing */
 };
 
 struct session {
 	struct session_parts parts;
 	enum table_trust trust;
+	enum registry_trust registry_trust;
 	uint32_t id_salt;
 	uint32_t id_count;
 	struct inquiry *spare; /* for the next question that may have to wait */
 	struct decision decision;
 	struct table_facts facts;
+	struct ownership_fact ownership;
+	bool has_ownership; /* the register was asked about the reading judged last */
 	struct txt_fact fact;
 	struct session_answer answer; /* of a question that waited */
 };
@@ -62,7 +67,7 @@ static void inquiry_free(struct inquiry *inquiry)
 	if (inquiry->session->parts.loop)
 		ev_timer_stop(inquiry->session->parts.loop, &inquiry->deadline);
 	for (size_t i = 0; i < inquiry->known_count; i++)
-		free(inquiry->known[i].fact);
+		free(inquiry->known[i].kept);
 	free(inquiry->bytes);
 	free(inquiry);
 }
@@ -84,6 +89,11 @@ void session_trust_table(struct session *session, enum table_trust trust)
 	session->trust = trust;
 }
 
+void session_trust_registry(struct session *session, enum registry_trust trust)
+{
+	session->registry_trust = trust;
+}
+
 /* Four characters say which process, the rest counts: short enough to be read out on the
  * telephone. */
 static void next_id(struct session *session, char id[DECISION_ID_MAX])
@@ -98,7 +108,7 @@ static void next_id(struct session *session, char id[DECISION_ID_MAX])
 	id[DECISION_ID_MAX - 1] = 0;
 }
 
-/* One run of the decision: its look at the table, and who asks. */
+/* One run of the decision: its looks at table and register, and who asks. */
 struct run {
 	struct session *session;
 	bool may_wait;
@@ -107,6 +117,8 @@ struct run {
 	enum lookup table;
 	bool has_table; /* the look is open */
 	bool has_looked;
+	enum lookup registry; /* ABSENT: not looked at yet, or there is none */
+	bool has_registry;    /* the look is open */
 };
 
 /* The first question to the table opens one consistent look, which ends with the run. */
@@ -130,11 +142,40 @@ static enum need give_table(struct run *run)
 
 	if (!run->has_looked)
 		open_table(run);
+	session->has_ownership = false;
 	session->facts.count = 0;
 	session->facts.table = run->table;
 	if (run->table == LOOKUP_FOUND)
 		authz_find(session->parts.authz, &session->decision, &session->facts);
 	return decision_give_table(&session->decision, &session->facts);
+}
+
+/* One consistent look, as of the table. */
+static void open_registry(struct run *run)
+{
+	struct session *session = run->session;
+	struct registry *registry = session->parts.registry;
+
+	if (run->registry != LOOKUP_ABSENT)
+		return;
+	if (session->registry_trust == REGISTRY_DAMAGED)
+		run->registry = LOOKUP_FAILED;
+	else if (registry)
+		run->registry = registry_begin(registry) ? LOOKUP_FOUND : LOOKUP_FAILED;
+	run->has_registry = run->registry == LOOKUP_FOUND;
+}
+
+static enum need give_ownership(struct run *run)
+{
+	struct session *session = run->session;
+	struct ownership_fact *fact = &session->ownership;
+
+	open_registry(run);
+	*fact = (struct ownership_fact){.status = run->registry};
+	if (run->registry != LOOKUP_FAILED)
+		registry_find(session->parts.registry, &session->decision.ownership, fact);
+	session->has_ownership = true;
+	return decision_give_ownership(&session->decision, fact);
 }
 
 static void fail_fact(struct txt_fact *fact, enum dns_failure failure)
@@ -193,6 +234,21 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 	txt_give_up(&inquiry->wait, DNS_FAILURE_LIMIT);
 }
 
+static struct inquiry *inquiry_new(struct session *session)
+{
+	struct inquiry *inquiry = malloc(sizeof(*inquiry));
+
+	if (!inquiry)
+		return NULL;
+	memset(inquiry, 0, offsetof(struct inquiry, known));
+	inquiry->session = session;
+	inquiry->wait.on_fact = on_fact;
+	inquiry->wait.owner = inquiry;
+	ev_timer_init(&inquiry->deadline, on_deadline, 0., 0.);
+	inquiry->deadline.data = inquiry;
+	return inquiry;
+}
+
 /* An inquiry to wait in; NULL without memory. */
 static struct inquiry *ready_inquiry(struct run *run)
 {
@@ -200,16 +256,8 @@ static struct inquiry *ready_inquiry(struct run *run)
 
 	if (run->inquiry)
 		return run->inquiry;
-	if (!session->spare) {
-		session->spare = calloc(1, sizeof(*session->spare));
-		if (!session->spare)
-			return NULL;
-		session->spare->session = session;
-		session->spare->wait.on_fact = on_fact;
-		session->spare->wait.owner = session->spare;
-		ev_timer_init(&session->spare->deadline, on_deadline, 0., 0.);
-		session->spare->deadline.data = session->spare;
-	}
+	if (!session->spare)
+		session->spare = inquiry_new(session);
 	return session->spare;
 }
 
@@ -343,14 +391,19 @@ static bool decide(struct run *run)
 
 	if (parts->prepare)
 		parts->prepare(parts->prepare_ctx);
+	session->has_ownership = false;
 	need = decision_start(&session->decision, parts->settings, run->request,
 		parts->clock.unix_s(parts->clock.ctx), parts->trace);
 	while (is_decided && need != NEED_NOTHING) {
 		if (need == NEED_TABLE)
 			need = give_table(run);
+		else if (need == NEED_OWNERSHIP)
+			need = give_ownership(run);
 		else
 			is_decided = give_lockdown(run, &need);
 	}
+	if (run->has_registry)
+		registry_end(session->parts.registry);
 	if (run->has_table)
 		authz_end(session->parts.authz);
 	return is_decided;
@@ -366,6 +419,7 @@ static void form_answer(
 	answer->verdict = &decision->verdict;
 	answer->login = decision->has_login ? &decision->login : &nobody;
 	answer->sender_domain = decision->has_sender ? decision->sender.domain : TEXT("");
+	answer->ownership = session->has_ownership ? &session->ownership : NULL;
 	answer->reply_len = reply_format(session->parts.replies, &decision->verdict,
 		session->parts.settings->monitor_action,
 		&(struct reply_values){
@@ -380,7 +434,10 @@ static void form_answer(
 struct inquiry *session_ask(struct session *session, const struct request *request,
 	const struct session_later *later, struct session_answer *answer)
 {
-	struct run run = {.session = session, .request = request, .may_wait = later != NULL};
+	struct run run = {.session = session,
+		.request = request,
+		.may_wait = later != NULL,
+		.registry = LOOKUP_ABSENT};
 
 	if (!decide(&run)) {
 		assert(later); /* only who may wait does */
@@ -391,7 +448,22 @@ struct inquiry *session_ask(struct session *session, const struct request *reque
 	return NULL;
 }
 
-/* Keeps what came and decides again: the table may have changed meanwhile. */
+/* It waits for another name: what came must outlive this call. */
+static void keep_fact(struct known *known)
+{
+	const struct txt_fact *fact = known->fact;
+
+	known->kept = malloc(sizeof(*known->kept));
+	known->fact = known->kept;
+	if (!known->kept)
+		return;
+	known->kept->is_cached = fact->is_cached;
+	known->kept->is_stale = fact->is_stale;
+	known->kept->ttl_left_s = fact->ttl_left_s;
+	dns_answer_copy(&known->kept->answer, &fact->answer);
+}
+
+/* Decides again: the table may have changed meanwhile. */
 static void on_fact(struct txt_wait *wait, const struct txt_fact *fact)
 {
 	struct inquiry *inquiry = wait->owner;
@@ -400,20 +472,18 @@ static void on_fact(struct txt_wait *wait, const struct txt_fact *fact)
 	struct run run = {.session = session,
 		.inquiry = inquiry,
 		.request = &inquiry->request,
-		.may_wait = true};
+		.may_wait = true,
+		.registry = LOOKUP_ABSENT};
 
 	if (session->parts.loop)
 		ev_timer_stop(session->parts.loop, &inquiry->deadline);
-	snprintf(known->name, sizeof(known->name), "%s", wait->name);
-	known->fact = malloc(sizeof(*known->fact));
-	if (known->fact) {
-		known->fact->is_cached = fact->is_cached;
-		known->fact->is_stale = fact->is_stale;
-		known->fact->ttl_left_s = fact->ttl_left_s;
-		dns_answer_copy(&known->fact->answer, &fact->answer);
-	}
-	if (!decide(&run))
+	memcpy(known->name, wait->name, sizeof(known->name));
+	known->fact = fact;
+	known->kept = NULL;
+	if (!decide(&run)) {
+		keep_fact(known);
 		return;
+	}
 	form_answer(session, &inquiry->request, &session->answer);
 	inquiry->later.on_answer(inquiry->later.ctx, &inquiry->request, &session->answer);
 	inquiry_free(inquiry);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """`make bench`: policyd with a large table beside a libev server that answers DUNNO to everything.
 
-Builds nothing: takes load, echo, gen and asker from BUILD/bench, policyd and policyctl from BUILD. Both
-servers run all the time and are measured in turn, pair by pair, so that a change of the machine's
+Builds nothing: takes load, echo, gen, asker and claims from BUILD/bench, policyd and policyctl from
+BUILD. Both servers run all the time and are measured in turn, pair by pair, so that a change of the machine's
 speed meets both. Speed never makes it fail; a wrong answer, a lost connection or a program that
 does not start does (status 1).
 """
@@ -19,6 +19,7 @@ import sys
 import tempfile
 
 import lockdown
+import ownership
 from benchlib import (BenchFailure, Setup, generate, instructions_per_request, load_table,
                       measure_pairs, print_columns, print_results, ratios, start_echo,
                       start_policyd, verdict, write_configuration)
@@ -95,11 +96,14 @@ def parse_options():
                         help="let servers and client move between processors")
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--echo-only", action="store_true", help="without policyd")
-    parts.add_argument("--table-only", action="store_true", help="without lockdown")
+    parts.add_argument("--table-only", action="store_true", help="without lockdown and register")
     parts.add_argument("--lockdown-only", action="store_true", help="only what lockdown costs")
+    parts.add_argument("--ownership-only", action="store_true", help="only what the register costs")
     parser.add_argument("--lockdown-rows", type=int, default=200_100)
     parser.add_argument("--lockdown-requests", type=int, default=100_000, help="different ones")
     parser.add_argument("--uncached", type=int, default=100_000, help="different domains")
+    parser.add_argument("--claims", type=int, default=100_000, help="domains in the register")
+    parser.add_argument("--claims-requests", type=int, default=100_000, help="different ones")
     parser.add_argument("--quick", action="store_true",
                         help="20,000 rows, 3 short pairs: does it work at all")
     options = parser.parse_args()
@@ -107,6 +111,7 @@ def parse_options():
         options.rows, options.requests, options.callgrind = 20_000, 20_000, 5_000
         options.pairs, options.seconds = 3, 0.3
         options.lockdown_rows, options.lockdown_requests, options.uncached = 20_010, 20_010, 10_000
+        options.claims, options.claims_requests = 2_000, 2_000
     return options
 
 
@@ -120,7 +125,7 @@ def choose_processors(no_pin):
 
 def main():
     options = parse_options()
-    needed = ["bench/load", "bench/echo", "bench/gen", "bench/asker"]
+    needed = ["bench/load", "bench/echo", "bench/gen", "bench/asker", "bench/claims"]
     if not options.echo_only:
         needed += ["policyd", "policyctl"]
     missing = [name for name in needed if not (options.build / name).exists()]
@@ -136,10 +141,12 @@ def main():
     with tempfile.TemporaryDirectory(prefix="policyd-bench.") as folder:
         setup = Setup(options.build, pathlib.Path(folder), server_cpu, client_cpu)
         try:
-            if not options.lockdown_only:
+            if not options.lockdown_only and not options.ownership_only:
                 measure_table(setup, options)
-            if not options.echo_only and not options.table_only:
+            if not options.echo_only and not options.table_only and not options.ownership_only:
                 lockdown.measure(setup, options)
+            if not options.echo_only and not options.table_only and not options.lockdown_only:
+                ownership.measure(setup, options)
         except (AssertionError, BenchFailure, subprocess.CalledProcessError) as failure:
             print(f"bench: {failure}", file=sys.stderr)
             return 1

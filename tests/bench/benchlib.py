@@ -196,7 +196,8 @@ def write_configuration(setup, more=()):
         os.chown(state, account.pw_uid, account.pw_gid)
         os.chmod(setup.folder, 0o711)
         lines += [f"user = {SERVICE_USER}", f"group = {group}"]
-    lines += [f"socket_group = {group}", *more]
+    lines += [f"socket_group = {group}", "[control]",
+              f"socket = unix:{setup.path('control.sock')}", *more]
     pathlib.Path(setup.path("policyd.ini")).write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
@@ -313,3 +314,9 @@ def instructions_per_request(setup, start, few, many):
 
 def verdict(met):
     return "met" if met else "MISSED"
+
+
+def summarize(found, unit, expected, is_met):
+    middle = statistics.median(found)
+    return (f"{middle:.2f} {unit} ({min(found):.2f} to {max(found):.2f} over {len(found)} pairs);"
+            f" expected {expected}: {verdict(is_met(middle))}")

@@ -25,7 +25,7 @@ import time
 
 from benchlib import (SERVICE_USER, BenchFailure, generate, instructions_per_request, load_table,
                       measure_pairs, median_of, pin_to, print_columns, print_results, run_load,
-                      start_policyd, stop_process, tree_cpu, verdict, write_configuration)
+                      start_policyd, stop_process, summarize, tree_cpu, write_configuration)
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fake"))
 from nsd_zone import NsdZone  # noqa: E402  pylint: disable=wrong-import-position
@@ -253,12 +253,6 @@ def measure_hanging(setup, options):
 
 
 # ---- report --------------------------------------------------------------------------------------
-
-
-def summarize(found, unit, expected, is_met):
-    middle = statistics.median(found)
-    return (f"{middle:.2f} {unit} ({min(found):.2f} to {max(found):.2f} over {len(found)} pairs);"
-            f" expected {expected}: {verdict(is_met(middle))}")
 
 
 def print_summary(cached, instructions, uncached, hanging):

@@ -347,5 +347,43 @@ class GenTest(BenchToolsCase):
             self.assertEqual(tool("gen", "-n", 2, "-q", 1, "-o", self.folder, *extra).returncode, 2)
 
 
+class ClaimsTest(BenchToolsCase):
+    def fill(self, count, age_s):
+        done = tool("claims", self.folder, "fill", count, "zone.test", age_s)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return dict(line.split() for line in done.stdout.decode().splitlines())
+
+    def test_each_domain_has_a_token(self):
+        tokens = self.fill(700, 0)
+        self.assertEqual(set(tokens), {f"d{2 * i}.zone.test" for i in range(700)} |
+                         {"probe.zone.test"})
+        self.assertEqual(len(set(tokens.values())), 701)
+        self.assertEqual({len(token) for token in tokens.values()}, {32})
+        self.assertEqual(self.fill(700, 0), tokens)
+
+    def test_round(self):
+        self.fill(700, 2 * 86_400)
+        self.assertEqual(tool("claims", self.folder, "round", 0).returncode, 1)
+        with subprocess.Popen([str(TOOLS / "claims"), str(self.folder), "round", "30"],
+                              stdout=subprocess.PIPE) as watch:
+            self.assertEqual(watch.stdout.readline(), b"READY\n")
+            self.fill(300, 0)
+            self.assertIsNone(watch.poll())
+            self.fill(700, 0)
+            self.assertRegex(watch.stdout.readline(), rb"^seconds=[0-9.]+\n$")
+        self.assertEqual(watch.returncode, 0)
+
+    def test_nothing_is_due(self):
+        self.fill(10, 0)
+        done = tool("claims", self.folder, "round", 5)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"nothing is due", done.stderr)
+
+    def test_bad_usage(self):
+        for arguments in ((), (self.folder, "fill", 1, "z"), (self.folder, "fill", "x", "z", 0),
+                          (self.folder, "round", "soon"), (self.folder, "other", 1)):
+            self.assertEqual(tool("claims", *arguments).returncode, 2)
+
+
 if __name__ == "__main__":
     unittest.main()

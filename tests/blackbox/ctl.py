@@ -51,6 +51,7 @@ class Ctl:
         lines = ["[policyd]", f"state_dir = {self.state}", "table_max_mb = 256"]
         if user:
             lines.append(f"user = {user}")
+        lines += ["[control]", f"socket = unix:{self.dir}/control.sock"]
         self.ini.write_text("\n".join(lines) + "\n")
         self.options = [word for option in options for word in ("-o", option)]
 

@@ -161,7 +161,8 @@ class Daemon:
         self.log_path = self.folder / "policyd.log"
         self.options = {"listen": [f"unix:{self.sock_path}", f"inet:127.0.0.1:{self.port}"],
                         "socket_group": "", "user": USER if IS_ROOT else "", "group": GROUP if IS_ROOT else "",
-                        "state_dir": str(self.folder / "state"), "table_max_mb": "64", **options}
+                        "state_dir": str(self.folder / "state"), "table_max_mb": "64",
+                        "control": {"socket": f"unix:{self.folder}/control.sock"}, **options}
         self.child = None
         self.notify = Notify(str(self.folder / "notify.sock"))
         self.configure()

@@ -396,9 +396,10 @@ class Questions(Case):
         def steps():
             return [step for step in self.control.run("explain", "--json", "alice", "a@one.test", code=YES).json["steps"]]
         first, second = steps(), steps()
-        self.assertEqual([step["step"] for step in first], ["login", "sender", "row", "dns", "lockdown", "verdict"])
+        self.assertEqual([step["step"] for step in first],
+                         ["login", "sender", "row", "register", "dns", "lockdown", "verdict"])
         self.assertEqual([step["step"] for step in first], [step["step"] for step in second])
-        asked, kept = first[3]["text"], second[3]["text"]
+        asked, kept = first[4]["text"], second[4]["text"]
         for word in (f"{LABEL}.one.test TXT", "NOERROR", "AD no", f"TTL {nsd_zone.TTL} s"):
             self.assertIn(word, asked)
         self.assertIn(f"not cached, server {NSD.server}", asked)

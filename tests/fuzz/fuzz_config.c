@@ -29,11 +29,14 @@ static void check_config(const struct config *config)
 	if (config->lockdown.label.len == 0 || config->lockdown.type_count == 0 ||
 		config->nameservers.count > NAMESERVERS_MAX)
 		abort();
+	if (config->ownership.label.len == 0 || config->ownership.prefix.len == 0 ||
+		config->ownership.rules.recheck_s == 0 || config->control_path[0] != '/')
+		abort();
 	if (config->dns_deadline_ms < config->dns_timeout_ms || config->new_domains.burst == 0)
 		abort();
 	for (int i = 0; i < REASON_COUNT_; i++)
 		if (config->replies.of_reason[i] &&
-			reply_template_check(text_of(config->replies.of_reason[i])))
+			reply_template_check((enum reason)i, text_of(config->replies.of_reason[i])))
 			abort();
 }
 

@@ -1,6 +1,6 @@
 /*
  * Any bytes as `MODE TEMPLATE LF LOGIN LF SENDER LF ID`: MODE is one byte, the template that of a
- * refusal.
+ * refusal, of the one that may let the mail go where bit 3 is set.
  *
  * What holds of every answer: `action=`, printable ASCII, two line feeds, at most 502 bytes; a text
  * of more than digits, dots and blanks; the first words are those of the template that was
@@ -77,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	verdict.action = data[0] & 1 ? ACTION_DUNNO : ACTION_REJECT;
 	verdict.monitored = (data[0] & 2) != 0;
+	verdict.reason = data[0] & 8 ? REASON_DOMAIN_UNVERIFIED : REASON_NOT_OWNED;
 	monitor_action = data[0] & 4 ? MONITOR_WARN : MONITOR_DUNNO;
 	rest = text_tail(rest, 1);
 	typed = take_line(&rest);
@@ -88,11 +89,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(given, typed.ptr, typed.len);
 	given[typed.len] = '\0';
-	replies.of_reason[REASON_NOT_OWNED] = given;
-	if (reply_template_check(text_of(given)) == NULL)
+	replies.of_reason[verdict.reason] = given;
+	if (reply_template_check(verdict.reason, text_of(given)) == NULL)
 		typed = text_of(given);
 	else
-		typed = text_of(reply_default(REASON_NOT_OWNED));
+		typed = text_of(reply_default(verdict.reason));
 	size = reply_format(&replies, &verdict, monitor_action, &values, out);
 	check_answer((struct text){out, size}, typed);
 	return 0;

@@ -39,9 +39,11 @@ def missing_programs():
 class PolicyProcess:
     """policyd with a state folder of its own; the socket may lie anywhere."""
 
-    def __init__(self, folder, listen, socket_group, match=None, sections=None, **policyd):
-        """match and policyd hold keys of those two sections of policyd.ini, sections more of them by name."""
+    def __init__(self, folder, listen, socket_group, match=None, sections=None, env=None, **policyd):
+        """match and policyd hold keys of those two sections of policyd.ini, sections more of them by name; env is what
+        both programs have in their environment besides the test's own."""
         self.folder = folder
+        self.env = {**os.environ, **(env or {})}
         self.ini = os.path.join(folder, "policyd.ini")
         self.log_file = os.path.join(folder, "policyd.log")
         self.child = None
@@ -56,12 +58,13 @@ class PolicyProcess:
                 file.write(f"[{section}]\n")
                 file.writelines(f"{name} = {value}\n" for name, value in pairs.items())
 
-    def ctl(self, *words, stdin=None):
-        """Run policyctl, which must exit 0."""
+    def ctl(self, *words, stdin=None, codes=(0,)):
+        """Run policyctl, which must exit with one of codes; return what it printed."""
         done = subprocess.run([POLICYCTL, "-c", self.ini, *words], input=stdin, capture_output=True,
-                              text=True, check=False)
-        if done.returncode != 0:
+                              text=True, env=self.env, check=False)
+        if done.returncode not in codes:
             raise PolicyError(f"policyctl {words}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
 
     def load(self, table):
         """Replace the table by this text in the postfix format."""
@@ -78,7 +81,7 @@ class PolicyProcess:
             try:
                 self.child = subprocess.Popen(
                     [POLICYD, "-c", self.ini], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    env=dict(os.environ, NOTIFY_SOCKET=path), start_new_session=True)
+                    env=dict(self.env, NOTIFY_SOCKET=path), start_new_session=True)
                 self._wait_ready(notify)
             finally:
                 os.unlink(path)

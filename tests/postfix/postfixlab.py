@@ -19,6 +19,7 @@ import smtplib
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 PACKAGES = "postfix postfix-lmdb sasl2-bin libsasl2-modules"
@@ -37,6 +38,7 @@ proxymap  unix       - - n - - proxymap
 anvil     unix       - - n - 1 anvil
 discard   unix       - - n - - discard
 error     unix       - - n - - error
+smtp      unix       - - n - - smtp
 postlog   unix-dgram n - n - 1 postlogd
 """
 
@@ -147,6 +149,52 @@ class Session:
                 return reply
         code, text = self.smtp.data("Subject: lab\r\n\r\nhello\r\n")
         return f"{code} {text.decode('utf-8', 'replace')}"
+
+
+class Sink(threading.Thread):
+    """Another mail host on a free port: takes every mail; mails holds (sender, recipients, text) of each."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.mails = []
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with client, client.makefile("rwb") as stream:
+            def say(line):
+                stream.write(line + b"\r\n")
+                stream.flush()
+
+            sender, recipients = None, []
+            say(b"220 sink ESMTP")
+            for line in stream:
+                verb = line.split()[0].upper() if line.strip() else b""
+                if verb == b"MAIL":
+                    sender, recipients = line.split(b"<")[1].split(b">")[0].decode(), []
+                elif verb == b"RCPT":
+                    recipients.append(line.split(b"<")[1].split(b">")[0].decode())
+                elif verb == b"DATA":
+                    say(b"354 go on")
+                    text = b"".join(iter(stream.readline, b".\r\n"))
+                    self.mails.append((sender, recipients, text.decode("utf-8", "replace")))
+                say(b"221 bye" if verb == b"QUIT" else b"250 fine")
+                if verb == b"QUIT":
+                    return
+
+    def close(self):
+        # A thread in accept(2) holds a socket that close(2) alone does not end.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
 
 class Lab:

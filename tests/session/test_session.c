@@ -2,7 +2,7 @@
  * Questions that wait for the DNS: what is read again, what is kept, who is told, what a cancelled
  * one leaves behind.
  *
- * The table and the cache are real, the resolver is scripted, the clock is the test's.
+ * Table, register and cache are real, the resolver is scripted, the clock is the test's.
  */
 #include "policy/engine/config.h"
 #include "policy/engine/session.h"
@@ -14,6 +14,7 @@ struct asking {
 	struct world *world;
 	struct config *config;
 	struct authz *authz;
+	struct registry *registry; /* NULL: there is none */
 	struct session *session;
 	char state_dir[64];
 	struct session_answer answer;
@@ -71,6 +72,7 @@ static struct session_parts parts_for(struct asking *asking)
 	return (struct session_parts){.settings = &asking->config->settings,
 		.replies = &asking->config->replies,
 		.authz = asking->authz,
+		.registry = asking->registry,
 		.txt = asking->world->source,
 		.deadline_ms = asking->config->dns_deadline_ms,
 		.clock = {unix_s, steady_ms, asking}};
@@ -116,6 +118,7 @@ static int teardown(void **state)
 	void *world = asking->world;
 
 	session_free(asking->session);
+	registry_close(asking->registry);
 	authz_close(asking->authz);
 	config_free(asking->config);
 	fixture_remove_dir(asking->state_dir);
@@ -338,6 +341,101 @@ static void test_may_not_wait(void **state)
 	assert_int_equal(asking->answer.verdict->reason, REASON_DNS_LIMITED);
 }
 
+static void change_claim(struct asking *asking, enum claim_event event, const char *tenant)
+{
+	const struct registry_change change = {.event = event,
+		.domain = TEXT("example.com"),
+		.tenant = text_of(tenant),
+		.actor = {.name = TEXT("test")},
+		.action = "test",
+		.now = 1,
+		.rules = &asking->config->ownership.rules};
+	struct registry_outcome outcome;
+
+	if (registry_change(asking->registry, &change, &outcome) != ERR_OK)
+		fail_msg("%s", registry_error(asking->registry));
+	assert_int_equal(outcome.word, CLAIM_CHANGED);
+}
+
+/* A register in which nobody claimed anything yet. */
+static void begin_register(struct asking *asking)
+{
+	char error[REGISTRY_ERROR_MAX] = "";
+	struct session_parts parts;
+
+	if (registry_open(&asking->registry, asking->state_dir, 16, false, error) != ERR_OK)
+		fail_msg("%s", error);
+	parts = parts_for(asking);
+	session_configure(asking->session, &parts);
+}
+
+/* A domain that became another tenant's while the DNS was asked is refused. */
+static void test_register_is_read_again(void **state)
+{
+	struct asking *asking = *state;
+
+	begin_register(asking);
+	assert_non_null(ask(asking, "a@example.com"));
+	change_claim(asking, CLAIM_PIN, "acme");
+	dns_says(asking, NAME, NULL);
+	assert_int_equal(asking->answers, 1);
+	assert_int_equal(asking->reason, REASON_OTHER_TENANT);
+	/* Step 8 comes before the DNS. */
+	assert_null(ask(asking, "b@example.com"));
+	assert_int_equal(asking->reason, REASON_OTHER_TENANT);
+	assert_string_equal(asking->answer.ownership->holder, "acme");
+	change_claim(asking, CLAIM_REMOVE, "acme");
+	assert_null(ask(asking, "b@example.com"));
+	assert_int_equal(asking->reason, REASON_DOMAIN_REMOVED);
+}
+
+static void test_register_that_is_not_trusted(void **state)
+{
+	struct asking *asking = *state;
+
+	begin_register(asking);
+	assert_non_null(ask(asking, "a@example.com"));
+	session_trust_registry(asking->session, REGISTRY_DAMAGED);
+	dns_says(asking, NAME, NULL);
+	assert_int_equal(asking->reason, REASON_REGISTER_DAMAGED);
+	assert_null(ask(asking, "a@other.example"));
+	assert_int_equal(asking->reason, REASON_REGISTER_DAMAGED);
+	assert_null(ask(asking, ""));
+	assert_int_equal(asking->reason, REASON_NULL_SENDER);
+	assert_null(asking->answer.ownership);
+	session_trust_registry(asking->session, REGISTRY_TRUSTED);
+	assert_null(ask(asking, "b@example.com"));
+	assert_int_equal(asking->reason, REASON_ROW);
+	assert_int_equal(asking->answer.ownership->status, LOOKUP_ABSENT);
+}
+
+/* Not even without a register that could be opened. */
+static void test_no_register_that_is_not_trusted(void **state)
+{
+	struct asking *asking = *state;
+
+	assert_null(ask(asking, "a@other.example"));
+	assert_int_equal(asking->reason, REASON_NOT_OWNED);
+	session_trust_registry(asking->session, REGISTRY_DAMAGED);
+	assert_null(ask(asking, "a@other.example"));
+	assert_int_equal(asking->reason, REASON_REGISTER_DAMAGED);
+}
+
+/* One look serves every reading of a run, and ends with it. */
+static void test_look_at_the_register(void **state)
+{
+	struct asking *asking = *state;
+
+	begin_register(asking);
+	load(asking, "@other.example", false);
+	assert_non_null(ask(asking, "a%other.example@example.com"));
+	change_claim(asking, CLAIM_PIN, "acme");
+	dns_says(asking, NAME, NULL);
+	assert_int_equal(asking->reason, REASON_ROUTING_OPERATOR);
+	assert_true(registry_begin(asking->registry));
+	registry_end(asking->registry);
+}
+
 #define SESSION_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -355,6 +453,10 @@ int main(void)
 		SESSION_TEST(test_limit_defers),
 		SESSION_TEST(test_too_many_new_domains),
 		SESSION_TEST(test_may_not_wait),
+		SESSION_TEST(test_register_is_read_again),
+		SESSION_TEST(test_register_that_is_not_trusted),
+		SESSION_TEST(test_no_register_that_is_not_trusted),
+		SESSION_TEST(test_look_at_the_register),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

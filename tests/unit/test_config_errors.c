@@ -9,10 +9,12 @@ static const struct {
 } refused[] = {
 	/* structure */
 	{"mode = enforce\n", "p.ini:1: \"mode = enforce\" stands before the first section; the "
-			     "sections are [policyd], [match], [lockdown], [dns], [replies]\n"},
+			     "sections are [policyd], [match], [lockdown], [dns], "
+			     "[ownership], [control], [roles], [replies]\n"},
 	{"\n\n[mtach]\nx\n", "p.ini:3: unknown section [mtach] (did you mean [match]?); the "
-			     "sections are [policyd], [match], [lockdown], [dns], [replies]\n"},
-	{"[ownership]\n", "p.ini:1: unknown section [ownership]; the sections are"},
+			     "sections are [policyd], [match], [lockdown], [dns], "
+			     "[ownership], [control], [roles], [replies]\n"},
+	{"[owner]\n", "p.ini:1: unknown section [owner]; the sections are"},
 	{"[lock-down]\n", "p.ini:1: unknown section [lock-down] (did you mean [lockdown]?)"},
 	{"[Match]\n", "p.ini:1: unknown section [Match] (did you mean [match]?)"},
 	{"[match\n", "p.ini:1: \"[match\" is no heading"},
@@ -321,7 +323,7 @@ static void test_overrides_refused(void **state)
 		"-o match.semantics=unoin: [match] semantics: \"unoin\" is not one of union");
 	refuse_override("match.sematics=union", "-o match.sematics=union: [match] unknown key "
 						"\"sematics\" (did you mean semantics?)");
-	refuse_override("ownership.required=no", "unknown section [ownership]");
+	refuse_override("owner.required=no", "unknown section [owner]");
 	refuse_override("lockdown.enabled=yes", "-o lockdown.enabled: [lockdown] account: none is");
 	refuse_override("dns.deadline_ms=10", "-o dns.deadline_ms: [dns] deadline_ms: 10 is less");
 	refuse_override("semantics=union", "-o semantics=union: not of the form section.key=value");

@@ -152,6 +152,25 @@ static void test_answers_keep_their_order(void **state)
 	expect(world, "action=DUNNO\n\n");
 }
 
+/* What comes while an answer is waited for stays with the kernel, and is not forgotten there. */
+static void test_heard_after_waiting(void **state)
+{
+	struct world *world = *state;
+
+	for (int round = 0; round < 2; round++) {
+		world->puts_off = true;
+		say(world, REQUEST);
+		say(world, REQUEST);
+		pass(world, 2);
+		expect(world, "");
+		conn_answer(world->waiting, TEXT("action=REJECT first\n\n"));
+		expect(world, "action=REJECT first\n\n");
+		ev_run(world->conns.loop, EVRUN_NOWAIT);
+		expect(world, "action=DUNNO\n\n");
+	}
+	assert_int_equal(world->closed, 0);
+}
+
 static void test_waiting_is_not_idle(void **state)
 {
 	struct world *world = *state;
@@ -235,6 +254,7 @@ int main(void)
 		CONN_TEST(test_idle_time),
 		CONN_TEST(test_half_a_request),
 		CONN_TEST(test_answers_keep_their_order),
+		CONN_TEST(test_heard_after_waiting),
 		CONN_TEST(test_waiting_is_not_idle),
 		CONN_TEST(test_end_cancels),
 		CONN_TEST(test_drain_waits_for_the_answer),

@@ -1,12 +1,16 @@
 /*
- * Runs the rows of tests/decision/: each is judged twice, over a table in memory (which can fail on
- * demand) and through a session over a real table in LMDB.
+ * Runs the rows of tests/decision/: each is judged twice, over a table and a register in memory
+ * (which can fail on demand) and through a session over real ones in LMDB.
  *
  *   set KEY = VALUE          an option for the rows below: of [match], mode, or SECTION.KEY
  *   dns NAME = SPEC          what the DNS says to NAME: a TXT record (more lines, more records),
  *                            NXDOMAIN, failed, limit; `stale` before it: only a stale answer.
  *                            Without a line: NXDOMAIN
- *   reset                    back to the defaults
+ *   claim DOMAIN TENANT STATE, allow DOMAIN TENANT LOGIN[ LOCAL] [pending], tenant LOGIN TENANT
+ *                            what the ownership register holds; LOGIN may be @login-domain
+ *   register damaged         it cannot be read
+ *   register empty           nobody claimed anything, or did
+ *   reset                    back to the defaults, register empty
  *   VERDICT REASON | login | sender | table | sentence
  *
  * VERDICT: DUNNO, REJECT, DEFER, or monitor:REJECT, monitor:DEFER. login `-`: nobody. sender `<>`:
@@ -17,10 +21,12 @@
 #include "policy/data/unicode.h"
 #include "policy/engine/config.h"
 #include "policy/engine/session.h"
+#include "tests/fake/fake_registry.h"
 #include "tests/fake/fake_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NOW           INT64_C(1781524800)
@@ -43,7 +49,9 @@ struct run {
 	struct config *config;
 	size_t name_count;
 	struct name names[NAMES_MAX];
-	char dir[64]; /* parent of the state folders */
+	struct fake_registry registry;
+	struct registry *stored; /* the same in LMDB; NULL: not made since it changed last */
+	char dir[64];            /* parent of the state folders */
 	unsigned tables;
 };
 
@@ -206,6 +214,12 @@ static void judge_in_memory(struct run *run, const struct row *row, const struct
 
 	while (need != NEED_NOTHING) {
 		struct lockdown_fact fact;
+		struct ownership_fact ownership;
+		if (need == NEED_OWNERSHIP) {
+			fake_registry_find(&run->registry, &decision.ownership, &ownership);
+			need = decision_give_ownership(&decision, &ownership);
+			continue;
+		}
 		if (need == NEED_LOCKDOWN) {
 			fact_of(run, decision.lockdown_name, &fact);
 			need = decision_give_lockdown(&decision, &fact);
@@ -246,6 +260,35 @@ static bool load(struct run *run, const struct fake_table *table, struct authz *
 	return is_loaded;
 }
 
+static bool has_registry(const struct run *run)
+{
+	return run->registry.claim_count + run->registry.tenant_count > 0;
+}
+
+/* Made once for all rows until it changes. */
+static bool store_registry(struct run *run)
+{
+	char dir[96], error[REGISTRY_ERROR_MAX] = "";
+	const char *wrong = error;
+
+	if (run->stored || !has_registry(run))
+		return true;
+	snprintf(dir, sizeof(dir), "%s/%u", run->dir, run->tables++);
+	if (mkdir(dir, 0700) == 0 && registry_open(&run->stored, dir, 16, false, error) == ERR_OK)
+		wrong = fake_registry_store(&run->registry, run->stored, NOW);
+	if (wrong)
+		complain(run, "register", wrong);
+	return !wrong;
+}
+
+static void do_registry(struct run *run, const char *wrong)
+{
+	registry_close(run->stored);
+	run->stored = NULL;
+	if (wrong)
+		complain(run, "register", wrong);
+}
+
 static void judge_in_lmdb(struct run *run, const struct row *row, const struct fake_table *table)
 {
 	char dir[96], error[AUTHZ_ERROR_MAX] = "";
@@ -256,6 +299,9 @@ static void judge_in_lmdb(struct run *run, const struct row *row, const struct f
 		.clock = {.unix_s = now_s, .steady_ms = now_s}};
 	struct session *session = NULL;
 
+	if (!store_registry(run))
+		return;
+	parts.registry = run->stored;
 	snprintf(dir, sizeof(dir), "%s/%u", run->dir, run->tables++);
 	if (authz_open(&parts.authz, dir, 16, false, error, sizeof(error)) != ERR_OK) {
 		complain(run, "open", error);
@@ -263,6 +309,8 @@ static void judge_in_lmdb(struct run *run, const struct row *row, const struct f
 	}
 	if ((table->state == LOOKUP_ABSENT || load(run, table, parts.authz)) &&
 		session_new(&session, &parts, 1) == ERR_OK) {
+		session_trust_registry(
+			session, run->registry.is_damaged ? REGISTRY_DAMAGED : REGISTRY_TRUSTED);
 		(void)session_ask(session, &request, NULL, &answer);
 		compare(run, row, answer.verdict, "in LMDB");
 	}
@@ -345,17 +393,25 @@ static void do_row(struct run *run, struct text line)
 		judge_in_lmdb(run, &row, &table);
 }
 
+static void do_reset(struct run *run)
+{
+	run->override_count = 0;
+	run->name_count = 0;
+	run->registry = (struct fake_registry){0};
+	do_registry(run, NULL);
+	reconfigure(run);
+}
+
 static void do_file(struct run *run, const char *name)
 {
 	char *line = NULL;
 	size_t cap = 0;
+	const char *wrong;
 	FILE *file = fopen(name, "r");
 
 	run->file = name;
 	run->line = 0;
-	run->override_count = 0;
-	run->name_count = 0;
-	reconfigure(run);
+	do_reset(run);
 	if (!file) {
 		complain(run, "open", "cannot be read");
 		return;
@@ -370,9 +426,9 @@ static void do_file(struct run *run, const char *name)
 		} else if (strncmp(line, "dns ", 4) == 0) {
 			do_dns(run, line + 4);
 		} else if (strcmp(line, "reset") == 0) {
-			run->override_count = 0;
-			run->name_count = 0;
-			reconfigure(run);
+			do_reset(run);
+		} else if (fake_registry_read(&run->registry, line, &wrong)) {
+			do_registry(run, wrong);
 		} else {
 			do_row(run, text_of(line));
 		}
@@ -401,6 +457,7 @@ int main(int argc, char **argv)
 		return 1;
 	for (int i = 1; i < argc; i++)
 		do_file(&run, argv[i]);
+	do_registry(&run, NULL);
 	config_free(run.config);
 	remove_tree(run.dir);
 	printf("decisions: %u passed, %u failed\n", run.passed, run.failed);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 static void test_clear(void **state)
@@ -138,10 +139,38 @@ static void test_is_name(void **state)
 	(void)state;
 	assert_true(dns_is_name(TEXT("a.B-_9")));
 	assert_false(dns_is_name((struct text){0}));
+	for (int c = 0; c < 256; c++) {
+		char byte = (char)c;
+		bool is_fine =
+			c > 0 && strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					"0123456789-_",
+					 c);
+
+		assert_int_equal(dns_is_name((struct text){&byte, 1}), is_fine);
+	}
 	assert_true(dns_is_name(
 		TEXT(D192 "a234567890123456789012345678901234567890123456789012345678901")));
 	assert_false(dns_is_name(
 		TEXT(D192 "a2345678901234567890123456789012345678901234567890123456789012")));
+}
+
+/* A server that answered, with whatever rcode, has said something; silence has a reason. */
+static void test_outcomes(void **state)
+{
+	struct dns_answer *answer = calloc(1, sizeof(*answer));
+	char out[16];
+
+	(void)state;
+	assert_non_null(answer);
+	dns_answer_clear(answer, DNS_FAILURE_NONE);
+	answer->rcode = DNS_RCODE_NXDOMAIN;
+	assert_string_equal(dns_outcome_text(answer, out), "NXDOMAIN");
+	dns_answer_clear(answer, DNS_FAILURE_RCODE);
+	answer->rcode = DNS_RCODE_SERVFAIL;
+	assert_string_equal(dns_outcome_text(answer, out), "SERVFAIL");
+	dns_answer_clear(answer, DNS_FAILURE_TIMEOUT);
+	assert_string_equal(dns_outcome_text(answer, out), dns_failure_text(DNS_FAILURE_TIMEOUT));
+	free(answer);
 }
 
 int main(void)
@@ -153,6 +182,7 @@ int main(void)
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_is_name),
 		cmocka_unit_test(test_name_below),
+		cmocka_unit_test(test_outcomes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

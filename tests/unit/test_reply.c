@@ -53,6 +53,22 @@ static const struct {
 	{REASON_EXPIRED, ACTION_REJECT,
 		"action=REJECT 5.7.1 Sender address rejected: not owned by user joe\n\n"},
 	{REASON_GRANTED, ACTION_DUNNO, "action=DUNNO\n\n"},
+	{REASON_ALLOWED, ACTION_DUNNO, "action=DUNNO\n\n"},
+	{REASON_SENDER_UNAPPROVED, ACTION_REJECT,
+		"action=REJECT 5.7.1 Sender address rejected: not owned by user joe "
+		"(approval is pending)\n\n"},
+	{REASON_DOMAIN_UNVERIFIED, ACTION_REJECT,
+		"action=REJECT 5.7.1 Sender address rejected: not owned by user joe "
+		"( is not verified)\n\n"},
+	{REASON_DOMAIN_REVOKED, ACTION_REJECT,
+		"action=REJECT 5.7.1 Sender address rejected: not owned by user joe "
+		"( is not verified any more)\n\n"},
+	{REASON_DOMAIN_REMOVED, ACTION_REJECT,
+		"action=REJECT 5.7.1 Sender address rejected: not owned by user joe "
+		"( was removed)\n\n"},
+	{REASON_OTHER_TENANT, ACTION_REJECT,
+		"action=REJECT 5.7.1 Sender address rejected: not owned by user joe\n\n"},
+	{REASON_REGISTER_DAMAGED, ACTION_DEFER, "action=DEFER 4.3.0 Temporary lookup failure\n\n"},
 	{REASON_LOCKED_DOWN, ACTION_REJECT,
 		"action=REJECT 5.7.1 Sender address rejected: not owned by user joe "
 		"( is locked down)\n\n"},
@@ -89,7 +105,7 @@ static void test_defaults(void **state)
 			continue;
 		assert_int_equal(built_in == NULL, defaults[i].action == ACTION_DUNNO);
 		if (built_in != NULL)
-			assert_null(reply_template_check(text_of(built_in)));
+			assert_null(reply_template_check(defaults[i].reason, text_of(built_in)));
 	}
 }
 
@@ -239,15 +255,139 @@ static void test_template_check(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(templates); i++) {
-		const char *wrong = reply_template_check(text_of(templates[i].template_text));
+		const char *wrong =
+			reply_template_check(REASON_NOT_OWNED, text_of(templates[i].template_text));
 
 		if ((wrong == NULL) != templates[i].usable)
 			fail_msg("'%s': %s", templates[i].template_text, wrong ? wrong : "taken");
 	}
 	memset(at_bound, 'x', sizeof(at_bound));
 	memcpy(at_bound, "REJECT ", 7);
-	assert_null(reply_template_check((struct text){at_bound, sizeof(at_bound)}));
-	assert_non_null(reply_template_check((struct text){"REJECT n\0o", 10}));
+	assert_null(
+		reply_template_check(REASON_NOT_OWNED, (struct text){at_bound, sizeof(at_bound)}));
+	assert_non_null(reply_template_check(REASON_NOT_OWNED, (struct text){"REJECT n\0o", 10}));
+}
+
+/* Mail of a domain that is not verified may be let go another way. What is said of one that is not
+ * usable begins so. */
+static const struct {
+	const char *template_text, *fault;
+} passing[] = {
+	{"FILTER smtp:[relay.example.net]:587", NULL},
+	{"FILTER smtp:[relay.example.net]", NULL},
+	{"FILTER smtp:[2001:db8::1]:25", NULL},
+	{"FILTER relay-out_2:relay.example.net:submission", NULL},
+	{"FILTER lmtp:unix:/run/lmtp.sock", NULL},
+	{"FILTER  smtp:relay", NULL},
+	{"HOLD not verified: %d of %u (%i)", NULL},
+	{"HOLD x", NULL},
+	{"REJECT no", NULL},
+	{"DEFER 4.7.1 later", NULL},
+	{"FILTER", "FILTER needs transport:destination"},
+	{"FILTER ", "FILTER needs transport:destination"},
+	{"FILTER smtp", "FILTER needs transport:destination"},
+	{"FILTER smtp:", "FILTER needs transport:destination"},
+	{"FILTER :relay", "FILTER needs transport:destination"},
+	{"FILTER smtp:relay and more", "FILTER needs transport:destination"},
+	{"FILTER smtp:relay ", "FILTER needs transport:destination"},
+	{"FILTER smtp:[relay", "FILTER needs transport:destination"},
+	{"FILTER smtp:relay]", "FILTER needs transport:destination"},
+	{"FILTER smtp:[]", "FILTER needs transport:destination"},
+	{"FILTER smtp:[relay]587", "FILTER needs transport:destination"},
+	{"FILTER smtp:[relay]:", "FILTER needs transport:destination"},
+	{"FILTER smtp:[a][b]", "FILTER needs transport:destination"},
+	{"FILTER sm tp:relay", "FILTER needs transport:destination"},
+	{"FILTER smtp:%d", "FILTER has a fixed destination"},
+	{"FILTER smtp:[%d]:587", "FILTER has a fixed destination"},
+	{"FILTER %u:relay", "FILTER has a fixed destination"},
+	{"HOLD", "needs a text behind HOLD"},
+	{"HOLD  ", "needs a text behind HOLD"},
+	{"HOLD %x", "'%' must be one of"},
+	{"REDIRECT a@b",
+		"must begin with REJECT, DEFER, DEFER_IF_PERMIT, 4xx, 5xx, FILTER or HOLD"},
+	{"OK", "must begin with"},
+	{"filter smtp:relay", "must begin with"},
+	{"HOLDx y", "must begin with"},
+	{"REJECT", "needs a text"},
+};
+
+static void test_passing_template_check(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(passing); i++) {
+		struct text typed = text_of(passing[i].template_text);
+		const char *fault = passing[i].fault;
+		const char *wrong = reply_template_check(REASON_DOMAIN_UNVERIFIED, typed);
+
+		if ((wrong == NULL) != (fault == NULL) ||
+			(wrong && strncmp(wrong, fault, strlen(fault)) != 0))
+			fail_msg("'%s': %s", passing[i].template_text, wrong ? wrong : "taken");
+	}
+	for (int reason = 0; reason < REASON_COUNT_; reason++) {
+		bool may = reason == REASON_DOMAIN_UNVERIFIED;
+
+		assert_int_equal(
+			reply_template_check((enum reason)reason, TEXT("HOLD x")) == NULL, may);
+		assert_int_equal(
+			reply_template_check((enum reason)reason, TEXT("FILTER a:b")) == NULL, may);
+	}
+}
+
+static void test_passing_answers(void **state)
+{
+	const struct reply_values values = {
+		.login = TEXT("joe"), .domain = TEXT("d.example"), .id = TEXT("x1")};
+	struct verdict verdict = {.action = ACTION_REJECT, .reason = REASON_DOMAIN_UNVERIFIED};
+	struct replies replies = {{NULL}};
+	char out[REPLY_MAX];
+	size_t len;
+
+	(void)state;
+	replies.of_reason[REASON_DOMAIN_UNVERIFIED] = "FILTER smtp:[relay.example.net]:587";
+	len = reply_format(&replies, &verdict, MONITOR_WARN, &values, out);
+	assert_answer(out, len, "action=FILTER smtp:[relay.example.net]:587\n\n");
+	verdict.monitored = true;
+	len = reply_format(&replies, &verdict, MONITOR_WARN, &values, out);
+	assert_answer(out, len,
+		"action=WARN policyd would answer: FILTER smtp:[relay.example.net]:587\n\n");
+	verdict.monitored = false;
+	replies.of_reason[REASON_DOMAIN_UNVERIFIED] = "HOLD %d is not verified (%i)";
+	len = reply_format(&replies, &verdict, MONITOR_WARN, &values, out);
+	assert_answer(out, len, "action=HOLD d.example is not verified (x1)\n\n");
+	/* Where no check was made they are not used: not for another reason, not with a placeholder. */
+	replies.of_reason[REASON_DOMAIN_UNVERIFIED] = "FILTER smtp:%d";
+	len = reply_format(&replies, &verdict, MONITOR_WARN, &values, out);
+	assert_answer(out, len,
+		"action=REJECT 5.7.1 Sender address rejected: not owned by user joe "
+		"(d.example is not verified)\n\n");
+	replies.of_reason[REASON_NOT_OWNED] = "HOLD x";
+	len = reply_format(&replies, &refused, MONITOR_WARN, &values, out);
+	assert_answer(
+		out, len, "action=REJECT 5.7.1 Sender address rejected: not owned by user joe\n\n");
+}
+
+static void test_takes_mail(void **state)
+{
+	static const struct {
+		const char *answer;
+		bool takes;
+	} cases[] = {
+		{"action=DUNNO\n\n", true},
+		{"action=DUNNO", true},
+		{"action=WARN policyd would answer: REJECT no\n\n", true},
+		{"action=FILTER smtp:relay\n\n", true},
+		{"action=HOLD text\n\n", true},
+		{"action=REJECT DUNNO\n\n", false},
+		{"action=DEFER later\n\n", false},
+		{"action=550 no\n\n", false},
+		{"action=HOLDING on\n\n", false},
+		{"", false},
+		{"action=", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_int_equal(reply_takes_mail(text_of(cases[i].answer)), cases[i].takes);
 }
 
 int main(void)
@@ -258,6 +398,9 @@ int main(void)
 		cmocka_unit_test(test_long_values_are_cut),
 		cmocka_unit_test(test_monitor),
 		cmocka_unit_test(test_template_check),
+		cmocka_unit_test(test_passing_template_check),
+		cmocka_unit_test(test_passing_answers),
+		cmocka_unit_test(test_takes_mail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
