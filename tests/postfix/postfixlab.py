@@ -77,11 +77,19 @@ def group_alive(pgid):
     return False
 
 
+GIVEN_PORTS = set()
+
+
 def free_port():
-    """Return a TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """Return a TCP port of 127.0.0.1 that nobody listens on now, another one each time: of two services with one port
+    Postfix takes the last."""
+    while True:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+        if port not in GIVEN_PORTS:
+            GIVEN_PORTS.add(port)
+            return port
 
 
 def write_config(path, text):
