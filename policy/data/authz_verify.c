@@ -6,16 +6,13 @@
  * Knows nothing of decisions. A truncated file is SIGBUS here, so the walk belongs into a child:
  * authz_verify_in_child.
  */
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "policy/data/authz_private.h"
+#include "policy/data/in_child.h"
+
+_Static_assert(IN_CHILD_ERROR_MAX == AUTHZ_ERROR_MAX, "a child's sentence is ours");
 
 struct walk {
 	struct authz *authz;
@@ -304,100 +301,32 @@ enum err authz_verify(
 	return err;
 }
 
-/* What the child sends when it came to an end. */
-struct report {
-	enum err err;
-	char error[AUTHZ_ERROR_MAX];
+struct place {
+	const char *state_dir;
+	unsigned map_mb;
+	int generation;
 };
 
-/* The lock file's descriptor among them: the lock must not outlive the parent. What the kernel does
- * not know stays open. */
-static void close_all_but(int kept)
+static enum err verify_place(void *ctx, char *error)
 {
-	if (kept > STDERR_FILENO + 1)
-		(void)close_range(STDERR_FILENO + 1, (unsigned)kept - 1, 0);
-	(void)close_range((unsigned)kept + 1, ~0U, 0);
-}
-
-static void run_child(int out, const char *state_dir, unsigned map_mb, int generation)
-{
-	struct report report = {0};
+	const struct place *place = ctx;
 	uint64_t sequence;
 
-	/* It ends with its parent, and leaves no core behind. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	close_all_but(out);
-	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-	signal(SIGBUS, SIG_DFL);
-	signal(SIGSEGV, SIG_DFL);
-	signal(SIGABRT, SIG_DFL);
-	report.err = authz_verify(state_dir, map_mb, generation, &sequence, report.error);
-	/* A report that does not arrive whole counts as none. */
-	_exit(write(out, &report, sizeof(report)) == (ssize_t)sizeof(report) ? 0 : 1);
-}
-
-static bool read_report(int in, struct report *report)
-{
-	char *at = (char *)report;
-	size_t len = 0;
-
-	while (len < sizeof(*report)) {
-		ssize_t got = read(in, at + len, sizeof(*report) - len);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		len += (size_t)got;
-	}
-	return true;
-}
-
-static int wait_for(pid_t child)
-{
-	int status = 0;
-
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	return status;
-}
-
-static enum err judge_child(const char *state_dir, pid_t child, int in, char *error)
-{
-	struct report report;
-	bool is_whole = read_report(in, &report);
-	int status = wait_for(child);
-
-	if (is_whole && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return report.err == ERR_OK ? ERR_OK
-					    : authz_report(error, report.err, report.error);
-	snprintf(error, AUTHZ_ERROR_MAX,
-		"%s/table: the program that walked the table died (%s %d): the file is damaged or "
-		"truncated: move the folder away and load the table again",
-		state_dir, WIFSIGNALED(status) ? "signal" : "status",
-		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return ERR_DAMAGED;
+	return authz_verify(place->state_dir, place->map_mb, place->generation, &sequence, error);
 }
 
 enum err authz_verify_in_child(
 	const char *state_dir, unsigned map_mb, int generation, char error[AUTHZ_ERROR_MAX])
 {
-	int ends[2];
-	enum err err;
-	pid_t child;
+	struct place place = {state_dir, map_mb, generation};
+	char death[32];
+	enum err err = in_child(verify_place, &place, error, death);
 
-	if (pipe(ends) != 0)
-		return authz_report(error, ERR_IO, strerror(errno));
-	child = fork();
-	if (child == 0) {
-		close(ends[0]);
-		run_child(ends[1], state_dir, map_mb, generation);
-	}
-	close(ends[1]);
-	if (child < 0)
-		err = authz_report(error, ERR_IO, strerror(errno));
-	else
-		err = judge_child(state_dir, child, ends[0], error);
-	close(ends[0]);
+	if (death[0])
+		snprintf(error, AUTHZ_ERROR_MAX,
+			"%s/table: the program that walked the table died (%s): the file is "
+			"damaged or "
+			"truncated: move the folder away and load the table again",
+			state_dir, death);
 	return err;
 }
